@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from enum import IntEnum, IntFlag, unique
-from typing import Any, Generic, NamedTuple, TypeVar, cast, get_args
+from functools import cache
+from typing import Any, Generic, NamedTuple, TypeGuard, TypeVar, cast, get_args
 
 import msgspec
 
@@ -261,6 +262,11 @@ class Change(Request[R], Generic[R], frozen=True):
     transaction: U32
 
 
+def is_change(request: Message) -> TypeGuard[Change[Any]]:
+    """Whether a request carries a transaction."""
+    return isinstance(request, Change)
+
+
 class Command(NamedTuple):
     """One entry of the catalogue."""
 
@@ -298,8 +304,12 @@ def _wire_name(cls: type[Message]) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).upper()
 
 
-def _refusals(role: Role | None, states: frozenset[State], own: Collection[Status]) -> tuple[Status, ...]:
+def _refusals(
+    request: type[Request[Any]], role: Role | None, states: frozenset[State], own: Collection[Status]
+) -> tuple[Status, ...]:
     implied = {Status.MALFORMED}
+    if issubclass(request, Change):
+        implied.add(Status.OUT_OF_RANGE)  # transaction 0
     if role is not None:
         implied |= {Status.NO_SESSION, Status.ID_REUSED, Status.STALE}
     if role:
@@ -314,14 +324,14 @@ def command(
 ) -> Callable[[type[Q]], type[Q]]:
     """Declare a request: who may send it (None: anyone, without a session), in which states, and how it may be refused.
 
-    Refusals that follow from the rest (malformed, no session, role, state) need not be named.
+    Refusals that follow from the rest (malformed, no session, role, state, transaction 0) need not be named.
     """
 
     def declare(cls: type[Q]) -> type[Q]:
         if opcode in CATALOGUE:
             raise ValueError(f"opcode {opcode:#06x} is {CATALOGUE[opcode].name} already, so it cannot be {cls.__name__}")
         response = cast("type[Message]", get_args(cast("Any", cls).__orig_bases__[0])[0])
-        entry = Command(opcode, _wire_name(cls), cls, response, role, states, _refusals(role, states, refusals))
+        entry = Command(opcode, _wire_name(cls), cls, response, role, states, _refusals(cls, role, states, refusals))
         CATALOGUE[opcode] = COMMAND_OF[cls] = entry
         return cls
 
@@ -370,6 +380,10 @@ def event_frame(message: Message, number: int) -> Frame:
     return Frame(Kind.EVENT, EVENT_OF[type(message)].opcode, number, wire.encode(message))
 
 
+_status_of = cache(Status)  # calling an enumeration takes longer than decoding all the rest of a short reply
+_flags_of = cache(ResponseFlag)
+
+
 def decode_reply(frame: Frame) -> Reply:
     """The reply that a RESPONSE frame holds.
 
@@ -380,8 +394,8 @@ def decode_reply(frame: Frame) -> Reply:
     if len(payload) < 2:
         raise wire.WireError(f"a response holds at least 2 bytes, got {len(payload)}", expected=2)
     try:
-        status = Status(payload[0])
-        flags = ResponseFlag(payload[1])
+        status = _status_of(payload[0])
+        flags = _flags_of(payload[1])
         layout = CATALOGUE[frame.opcode].response if status is Status.OK else REFUSAL_DETAIL[status]
     except (ValueError, KeyError):
         raise wire.WireError(f"no such answer: opcode {frame.opcode:#06x}, status {payload[0]:#04x}") from None

@@ -95,6 +95,8 @@ class FrameReader:
 
     def feed(self, data: bytes, now: int) -> list[Frame]:
         """The good frames completed by `data`, which arrived at `now` microseconds."""
+        if not data:
+            return []
         if self._partial:
             if now - self._last_byte_us >= PARTIAL_FRAME_TIMEOUT_US:
                 self.noise.timed_out += 1

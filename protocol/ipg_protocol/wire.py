@@ -1,15 +1,13 @@
-"""Messages and their bytes: a message is declared once, as a frozen struct, and both codecs follow from the declaration.
+"""Messages and their bytes: a message is declared once, as a frozen struct, and both of its forms follow from the declaration.
 
-A layout of fixed size runs through `struct`; one that ends in rows or bytes runs through the construct declaration that
-`layout` returns. construct is imported when the first such layout is met, because importing it takes longer than all the
-rest of a device's start.
+`layout` gives the construct declaration, the reference. `encode` and `decode` run the `struct` formats that stand for the same
+fields, and are held to the reference for every message: importing construct alone takes longer than starting a device.
 """
 
 from __future__ import annotations
 
-import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum, IntFlag
 from functools import cache
 from importlib import import_module
@@ -78,7 +76,10 @@ class Field(NamedTuple):
 
 def _text_field(name: str, size: int) -> Field:
     def to_wire(value: str) -> bytes:
-        raw = value.encode()
+        try:
+            raw = value.encode()
+        except UnicodeEncodeError as error:
+            raise WireError(f"{name} has no UTF-8 form: {value!r}", field=name) from error
         if len(raw) > size or raw.endswith(b"\0"):
             raise WireError(f"{name} must be at most {size} bytes of UTF-8 not ending in a zero, got {value!r}", field=name)
         return raw.ljust(size, b"\0")
@@ -92,27 +93,33 @@ def _text_field(name: str, size: int) -> Field:
     return Field(name, f"text[{size}]", f"{size}s", f"Bytes({size})", to_wire, from_wire)
 
 
+class _Members(dict[int, Any]):
+    """The members of an enumeration by their number, kept once met; a number it does not have is refused by field name."""
+
+    def __init__(self, field: str, enum: type[IntEnum | IntFlag], valid: Callable[[int], bool], allowed: str) -> None:
+        super().__init__()
+        self._field = field
+        self._enum = enum
+        self._valid = valid
+        self._allowed = allowed
+
+    def __missing__(self, value: int) -> IntEnum | IntFlag:
+        if not self._valid(value):
+            raise WireError(f"{self._field} must be {self._allowed}, got {value}", field=self._field)
+        member = self[value] = self._enum(value)
+        return member
+
+
 def _enum_field(name: str, enum: type[IntEnum]) -> Field:
-    members = {member.value: member for member in enum}
-
-    def from_wire(value: int) -> IntEnum:
-        try:
-            return members[value]
-        except KeyError:
-            raise WireError(f"{name} must be one of {sorted(members)}, got {value}", field=name) from None
-
-    return Field(name, "u8", "B", "Int8ul", int, from_wire, enum=enum)
+    numbers = sorted(member.value for member in enum)
+    members = _Members(name, enum, numbers.__contains__, f"one of {numbers}")
+    return Field(name, "u8", "B", "Int8ul", from_wire=members.__getitem__, enum=enum)
 
 
 def _flag_field(name: str, flag: type[IntFlag]) -> Field:
     every = sum(member.value for member in flag)
-
-    def from_wire(value: int) -> IntFlag:
-        if value & ~every:
-            raise WireError(f"{name} has reserved bits set: {value & ~every:#06x}", field=name)
-        return flag(value)
-
-    return Field(name, "u16", "H", "Int16ul", int, from_wire, enum=flag)
+    members = _Members(name, flag, lambda value: not value & ~every, f"a sum of bits in {every:#06x}")
+    return Field(name, "u16", "H", "Int16ul", from_wire=members.__getitem__, enum=flag)
 
 
 def _annotated_field(name: str, kind: Scalar | Text) -> Field:
@@ -176,58 +183,85 @@ def layout(message: type[Message]) -> Any:
     return construct.Struct(*parts)
 
 
+@cache
+def _codec(message: type[Message]) -> _FixedCodec | _TailedCodec:
+    declared = fields(message)
+    return (_FixedCodec if is_fixed(message) else _TailedCodec)(message, declared)
+
+
 class _FixedCodec:
     """A layout of fixed size, run through the `struct` format that stands for the same fields."""
 
-    def __init__(self, message: type[Message]) -> None:
-        declared = fields(message)
+    def __init__(self, message: type[Message], declared: tuple[Field, ...]) -> None:
         layout_struct = struct.Struct("<" + "".join(field.code for field in declared))
         self._message: Callable[..., Message] = message
         self._pack = layout_struct.pack
         self._unpack = layout_struct.unpack
         self.minimum_size = layout_struct.size
-        self._readers = [(index, f.from_wire) for index, f in enumerate(declared) if f.from_wire is not _same]
-        self._fields = declared
+        self._readers = [(index, field.from_wire) for index, field in enumerate(declared) if field.from_wire is not _same]
+        self._writers = [(index, field.to_wire) for index, field in enumerate(declared) if field.to_wire is not _same]
 
     def decode(self, payload: bytes) -> Message:
         try:
             values = self._unpack(payload)
         except struct.error:
             raise WireError(f"expected {self.minimum_size} bytes, got {len(payload)}", expected=self.minimum_size) from None
-        if not self._readers:
-            return self._message(*values)
-        read = list(values)
-        for index, from_wire in self._readers:
-            read[index] = from_wire(read[index])
-        return self._message(*read)
+        return self._message(*self.read(values))
 
     def encode(self, message: Message) -> bytes:
         try:
-            return self._pack(*[field.to_wire(getattr(message, field.name)) for field in self._fields])
+            return self.write(msgspec.structs.astuple(message))
         except (struct.error, TypeError, AttributeError):
-            raise _explain(message, self._fields) from None
+            raise _explain(message) from None
+
+    def read(self, values: tuple[Any, ...]) -> Sequence[Any]:
+        """The fields' values, from the integers and bytes on the wire."""
+        if not self._readers:
+            return values
+        read = list(values)
+        for index, from_wire in self._readers:
+            read[index] = from_wire(read[index])
+        return read
+
+    def unpack(self, payload: bytes) -> Sequence[Any]:
+        """The fields' values at the start of a longer payload."""
+        return self.read(self._unpack(payload[: self.minimum_size]))
+
+    def write(self, values: tuple[Any, ...]) -> bytes:
+        """The bytes of the fields' values."""
+        if not self._writers:
+            return self._pack(*values)
+        wired = list(values)
+        for index, to_wire in self._writers:
+            wired[index] = to_wire(wired[index])
+        return self._pack(*wired)
 
 
-class _ConstructCodec:
-    """A layout whose size depends on its content, run through its construct declaration."""
+class _TailedCodec:
+    """A layout whose last field's size depends on its content: a fixed head, then the tail."""
 
-    def __init__(self, message: type[Message]) -> None:
-        self._message = message
-        self._fields = fields(message)
-        self._layout = layout(message)
-        last = self._fields[-1].nested
-        head_size = struct.calcsize("<" + "".join(field.code for field in self._fields))
-        self.minimum_size: int = head_size + (minimum_size(last) if last else 1)
+    def __init__(self, message: type[Message], declared: tuple[Field, ...]) -> None:
+        self._message: Callable[..., Message] = message
+        self._head = _FixedCodec(message, declared[:-1])
+        self._tail = _tail(declared[-1])
+        self.minimum_size: int = self._head.minimum_size + self._tail.minimum_size
 
     def decode(self, payload: bytes) -> Message:
-        stream = io.BytesIO(payload)
-        try:
-            raw = self._layout.parse_stream(stream)
-        except _construct().ConstructError:
-            raise self._wrong_length(payload) from None
-        if stream.tell() != len(payload):
+        if len(payload) < self.minimum_size:
             raise self._wrong_length(payload)
-        return _from_raw(self._message, raw)
+        head = self._head.unpack(payload)
+        try:
+            tail = self._tail.decode(payload[self._head.minimum_size :])
+        except WireError as error:
+            raise error if error.field else self._wrong_length(payload) from None
+        return self._message(*head, tail)
+
+    def encode(self, message: Message) -> bytes:
+        *head, tail = msgspec.structs.astuple(message)
+        try:
+            return self._head.write(tuple(head)) + self._tail.encode(tail)
+        except (struct.error, TypeError, AttributeError, ValueError):
+            raise _explain(message) from None
 
     def _wrong_length(self, payload: bytes) -> WireError:
         at_least = self.minimum_size
@@ -235,59 +269,77 @@ class _ConstructCodec:
             f"expected {at_least} bytes and what the last field's count adds, got {len(payload)}", expected=at_least
         )
 
-    def encode(self, message: Message) -> bytes:
+
+class _CountedBytes:
+    """A count, and as many bytes."""
+
+    minimum_size = 1
+
+    def decode(self, raw: bytes) -> bytes:
+        if len(raw) != 1 + raw[0]:
+            raise WireError(f"a count of {raw[0]} before {len(raw) - 1} bytes")
+        return raw[1:]
+
+    def encode(self, value: bytes) -> bytes:
+        return bytes((len(value),)) + value
+
+
+class _CountedRows:
+    """A count, and as many rows of fixed size."""
+
+    minimum_size = 1
+
+    def __init__(self, name: str, row: type[Message]) -> None:
+        self._name = name
+        self._row = _codec(row)
+
+    def decode(self, raw: bytes) -> tuple[Message, ...]:
+        size = self._row.minimum_size
+        if len(raw) != 1 + raw[0] * size:
+            raise WireError(f"a count of {raw[0]} before {len(raw) - 1} bytes of rows of {size}")
         try:
-            return cast("bytes", self._layout.build(_to_raw(message)))
-        except (_construct().ConstructError, TypeError, AttributeError):
-            raise _explain(message, self._fields) from None
+            return tuple(self._row.decode(raw[at : at + size]) for at in range(1, len(raw), size))
+        except WireError as error:
+            raise WireError(f"{self._name}: {error}", field=self._name) from None
+
+    def encode(self, value: tuple[Message, ...]) -> bytes:
+        return bytes((len(value),)) + b"".join(map(self._row.encode, value))
 
 
-def _from_raw(message: type[Message], raw: Any) -> Message:
-    values: list[Any] = []
-    for field in fields(message):
-        value = raw[field.name]
-        if field.row is not None:
-            row = field.row
-            values.append(tuple(_from_raw(row, item) for item in value))
-        elif field.nested is not None:
-            values.append(_from_raw(field.nested, value))
-        else:
-            values.append(field.from_wire(value))
-    return message(*values)
+_Tail = _CountedBytes | _CountedRows | _FixedCodec | _TailedCodec
 
 
-def _to_raw(message: Message) -> dict[str, Any]:
-    raw: dict[str, Any] = {}
+def _tail(field: Field) -> _Tail:
+    if field.row is not None:
+        return _CountedRows(field.name, field.row)
+    return _CountedBytes() if field.nested is None else _codec(field.nested)
+
+
+def _explain(message: Message) -> WireError:
+    """Find the field that did not fit; only reached once packing has failed."""
     for field in fields(type(message)):
         value = getattr(message, field.name)
-        if field.row is not None:
-            raw[field.name] = [_to_raw(item) for item in value]
-        elif field.nested is not None:
-            raw[field.name] = _to_raw(value)
-        else:
-            raw[field.name] = field.to_wire(value)
-    return raw
-
-
-def _explain(message: Message, declared: tuple[Field, ...]) -> WireError:
-    """Find the field that did not fit; only reached once packing has failed."""
-    for field in declared:
-        value = getattr(message, field.name)
-        if field.nested is not None:
-            return _explain(value, fields(field.nested))
-        if not field.code:
-            continue
         try:
-            struct.pack("<" + field.code, field.to_wire(value))
+            if field.nested is not None:
+                encode(value)
+            elif field.row is not None:
+                _explain_rows(field, value)
+            elif field.code:
+                struct.pack("<" + field.code, field.to_wire(value))
+        except WireError as error:
+            return error
         except (struct.error, TypeError, AttributeError):
             return WireError(f"{field.name} = {value!r} does not fit {field.type_name}", field=field.name)
-    return WireError(f"{type(message).__name__} has a row that does not fit its layout: {message!r}")
+    last = message.__struct_fields__[-1]
+    return WireError(f"{last} holds more than its count, a byte, can say", field=last)
 
 
-@cache
-def _codec(message: type[Message]) -> _FixedCodec | _ConstructCodec:
-    declared = fields(message)
-    return _FixedCodec(message) if all(field.code for field in declared) else _ConstructCodec(message)
+def _explain_rows(field: Field, rows: Iterable[Message]) -> None:
+    for row in rows:
+        try:
+            encode(row)
+        except WireError as error:
+            raise WireError(f"{field.name}: {error}", field=field.name) from None
 
 
 def encode(message: Message) -> bytes:

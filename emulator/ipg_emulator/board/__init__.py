@@ -71,11 +71,14 @@ class Output(Protocol):
         ...
 
     def charge_nanocoulombs(self, area: int, since: int, now: int) -> int:
-        """Charge of the stimulating phases delivered between two times, by the closed form over segments."""
+        """Charge of the stimulating phases delivered between two times, by the closed form over segments.
+
+        Exact when `since` is 0 or within the last 512 stretches of the area; before them, it counts from the oldest kept.
+        """
         ...
 
     def on_time_us(self, area: int, since: int, now: int) -> int:
-        """How long the area's output was on between two times."""
+        """How long the area's output was on between two times; exact as far back as the charge."""
         ...
 
 

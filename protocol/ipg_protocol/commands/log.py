@@ -24,7 +24,7 @@ class LogInfo(Request[LogExtent], frozen=True):
 
 @unique
 class LogCode(IntEnum):
-    """What happened; what `argument` holds stands behind each."""
+    """What happened; SPEC.md says what `argument` holds with each."""
 
     BOOT = 0  # the reset's cause
     SESSION_OPENED = 1  # role

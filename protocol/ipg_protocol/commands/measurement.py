@@ -33,7 +33,7 @@ class MeasurementStarted(Message, frozen=True):
     0x0401,
     role=Role.CLINICIAN,
     states=AWAKE - {State.EOS},
-    refusals={Status.OUT_OF_RANGE, Status.UNSAFE_COMBINATION, Status.BUSY},
+    refusals={Status.OUT_OF_RANGE, Status.UNSAFE_COMBINATION, Status.BUSY, Status.NOT_SUPPORTED},
 )
 class MeasureImpedance(Request[MeasurementStarted], frozen=True):
     """Measure one pair of contacts, or (`cathode` 254) each contact against `anode`. BUSY while one is under way."""

@@ -1,0 +1,138 @@
+"""The `ipg-emulator` command."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from collections.abc import Sequence
+
+EXIT_CODES = """\
+exit codes: 0 stopped by TERM or by the end of its parent, 1 a file could not be written, 2 wrong usage, unknown model or bad
+model file, 3 the port could not be had, 130 stopped by Ctrl-C"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    gc.disable()  # the start makes only what stays
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.print_completion:
+        import shtab
+
+        print(shtab.complete(parser, shell=options.print_completion))
+        return 0
+    if options.version:
+        return _version()
+    if options.action is None:
+        parser.error("say what to do: run or models")
+    from ipg_emulator.model import ModelError
+    from ipg_emulator.ports import PortError
+
+    codes: dict[type[Exception], int] = {ModelError: 2, PortError: 3, OSError: 1}
+    try:
+        return int(options.action(options))
+    except tuple(codes) as error:
+        print(f"ipg-emulator: {error}", file=sys.stderr)
+        return next(code for kind, code in codes.items() if isinstance(error, kind))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line, which shell completion is made from."""
+    parser = argparse.ArgumentParser(
+        prog="ipg-emulator", description="A virtual implantable pulse generator on a serial port.", epilog=EXIT_CODES
+    )
+    parser.set_defaults(action=None)
+    parser.add_argument("--version", action="store_true", help="version, and which CRC and COBS are in use")
+    parser.add_argument("--print-completion", choices=("bash", "zsh", "tcsh"), help="print a completion script")
+    commands = parser.add_subparsers(metavar="COMMAND")
+    run = commands.add_parser("run", help="run a device until stopped", epilog=EXIT_CODES)
+    run.set_defaults(action=_run)
+    run.add_argument(
+        "--model", required=True, help="name of a model, or path of a model file; `ipg-emulator models` lists them"
+    )
+    where = run.add_mutually_exclusive_group()
+    where.add_argument("--link", metavar="PATH", help="symlink to make to the PTY")
+    where.add_argument("--tcp", type=_tcp_port, metavar="PORT", help="listen on 127.0.0.1 instead of a PTY; 0: any free port")
+    run.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all randomness (default 0)")
+    run.add_argument("--pace", type=_baud, metavar="BAUD", help="hold the line to this speed")
+    run.add_argument(
+        "--lead-fault", type=_lead_fault, action="append", default=[], metavar="CONTACT=open|short", help="break a contact"
+    )
+    run.add_argument("--record", metavar="FILE", help="write what is delivered, a JSON object a line")
+    run.add_argument("--outlive-parent", action="store_true", help="go on when the process that started this ends")
+    models = commands.add_parser("models", help="list the device models, or show one with its ranges and sources")
+    models.set_defaults(action=_models)
+    models.add_argument("name", nargs="?", metavar="NAME")
+    return parser
+
+
+def _number(text: str, lowest: int, highest: int, what: str) -> int:
+    if not text.isdecimal() or not lowest <= int(text) <= highest:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {lowest} to {highest}")
+    return int(text)
+
+
+def _tcp_port(text: str) -> int:
+    return _number(text, 0, 65535, "a port number")
+
+
+def _baud(text: str) -> int:
+    return _number(text, 300, 12_000_000, "a baud rate")
+
+
+def _lead_fault(text: str) -> tuple[int, str]:
+    contact, _, kind = text.partition("=")
+    if kind not in ("open", "short"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not CONTACT=open or CONTACT=short")
+    return _number(contact, 0, 253, "a contact number"), kind
+
+
+def _version() -> int:
+    from importlib.metadata import version
+
+    from ipg_protocol import backends
+
+    print(f"ipg-emulator {version('virtual-ipg')}")
+    for name, kind in backends().items():
+        print(f"{name}: {kind}")
+    return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    from ipg_emulator.catalogue import describe, summary
+    from ipg_emulator.model import load
+
+    print(describe(load(options.name)) if options.name else summary())
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ipg_emulator.console import EventLines, StatusLine
+    from ipg_emulator.factory import boot_finished_at, build_device
+    from ipg_emulator.model import load
+    from ipg_emulator.ports import Port
+    from ipg_emulator.recording import DriveFile
+    from ipg_emulator.runner import Runner
+
+    model = load(options.model)
+    record = DriveFile(options.record) if options.record else None
+    firmware = build_device(model, seed=options.seed, lead_faults=dict(options.lead_fault), record=record)
+    port: Port
+    if options.tcp is None:
+        from ipg_emulator.ports.pty import PtyPort
+
+        kind, port = "pty", PtyPort(options.link)
+    else:
+        from ipg_emulator.ports.tcp import TcpPort
+
+        kind, port = "tcp", TcpPort(options.tcp)
+    runner = Runner(firmware, port, started_at=boot_finished_at(model), pace=options.pace)
+    if sys.stderr.isatty():
+        runner.watch(StatusLine(firmware))
+    else:
+        EventLines(firmware)
+    gc.freeze()
+    gc.enable()
+    runner.run(lambda: print(f"READY {kind} {port.address}", flush=True), outlive_parent=options.outlive_parent)
+    return 0

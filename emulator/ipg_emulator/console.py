@@ -1,0 +1,73 @@
+"""What `ipg-emulator run` shows of the device: a status line on a terminal, a line per change elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from ipg_protocol.command import EVENT_OF
+from ipg_protocol.wire import Message
+
+from ipg_emulator.firmware import Firmware
+
+REFRESH_US = 500_000
+
+
+def describe(firmware: Firmware, now: int) -> str:
+    """The device in one line."""
+    device = firmware.device
+    reading = device.read_battery(now)
+    program = device.active_program
+    areas = [device.therapy.report(area, now) for area in program.areas] if program else []
+    delivered = ", ".join(f"{area.delivered_microamps / 1000:.2f} mA" for area in areas)
+    link = firmware.link.statistics()
+    return (
+        f"{device.state.name:9} program {device.configuration.active_program} ({delivered or 'no areas'}) | "
+        f"battery {reading.millivolts / 1000:.3f} V {reading.charge_permille / 10:.1f} % | "
+        f"{link.requests_executed} answered, {link.requests_refused} refused, {_noise(firmware)} noise"
+    )
+
+
+def _noise(firmware: Firmware) -> int:
+    statistics = firmware.link.statistics()
+    return sum(getattr(statistics, name) for name in statistics.__struct_fields__ if name.startswith("noise_"))
+
+
+class StatusLine:
+    """Rewrites one line of a terminal twice a second, but only when it would read differently."""
+
+    def __init__(self, firmware: Firmware, stream: TextIO = sys.stderr) -> None:
+        self._firmware = firmware
+        self._stream = stream
+        self._next = 0
+        self._shown = ""
+
+    def wake_at(self) -> int | None:
+        return self._next
+
+    def wake(self, now: int) -> None:
+        if now < self._next:
+            return
+        self._next = now + REFRESH_US
+        line = describe(self._firmware, now)
+        if line != self._shown:
+            self._stream.write(f"\r\x1b[K{line}")
+            self._stream.flush()
+            self._shown = line
+
+
+class EventLines:
+    """Writes a plain line for each event of the device; nothing happens in between."""
+
+    def __init__(self, firmware: Firmware, stream: TextIO = sys.stderr) -> None:
+        self._stream = stream
+        firmware.observers.append(self._happened)
+
+    def _happened(self, event: Message, now: int) -> None:
+        fields = " ".join(f"{name}={_text(getattr(event, name))}" for name in event.__struct_fields__)
+        self._stream.write(f"{now / 1_000_000:12.6f} {EVENT_OF[type(event)].name} {fields}\n")
+        self._stream.flush()
+
+
+def _text(value: object) -> str:
+    return str(getattr(value, "name", value))

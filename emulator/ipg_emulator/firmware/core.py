@@ -1,0 +1,77 @@
+"""The firmware as a whole: bytes in, bytes out, and a time to be woken. No thread, clock or generator inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ipg_protocol.commands.link import ResetCause
+from ipg_protocol.wire import Message
+
+from ipg_emulator.board import Board
+from ipg_emulator.firmware import handlers
+from ipg_emulator.firmware.device import Device
+from ipg_emulator.firmware.dispatch import check_handlers
+from ipg_emulator.firmware.link import Link
+from ipg_emulator.firmware.memory import Memory
+from ipg_emulator.model import DeviceModel
+
+__all__ = ["Firmware", "handlers"]
+
+
+class Firmware:
+    """A powered device. All times are microseconds and must not go backwards."""
+
+    def __init__(self, model: DeviceModel, board: Board, *, serial: str, now: int = 0) -> None:
+        """Power the device on at `now`.
+
+        Raises:
+            CatalogueMismatch: a command of the catalogue has no handler.
+        """
+        check_handlers()
+        self.model = model
+        self.board = board
+        self.memory = Memory(model, serial)
+        self.observers: list[Callable[[Message, int], None]] = []
+        """Called with every event of the device and its time, over restarts."""
+        self._boot(ResetCause.POWER_ON, now)
+
+    def _boot(self, cause: ResetCause, now: int) -> None:
+        self.device = Device(self.model, self.board, self.memory, cause, now)
+        self.link = Link(self.device)
+        self.device.listeners.append(self._observed)
+
+    def _observed(self, event: Message, now: int) -> None:
+        for observer in self.observers:
+            observer(event, now)
+
+    def receive(self, data: bytes, now: int) -> None:
+        """Take bytes that arrived at `now`; what was due before them happens first."""
+        self.wake(now)
+        self.board.power.telemetry(len(data), now)
+        self.link.receive(data, now)
+        if self.device.restart_requested:
+            last_words = self.link.take_output()
+            self._boot(ResetCause.COMMAND, now)
+            self.link.send_first(last_words)
+        self.wake(now)
+
+    def power_off(self, now: int) -> None:
+        """Take the power away: what is being delivered ends."""
+        self.board.output.drive((), now)
+
+    def wake_at(self) -> int | None:
+        """When `wake` is next needed; None if only bytes can change anything."""
+        return min((at for at in (self.device.wake_at(), self.link.wake_at()) if at is not None), default=None)
+
+    def wake(self, now: int) -> None:
+        """Let happen what is due by `now`, each thing at its own time and in order."""
+        while (at := self.wake_at()) is not None and at <= now:
+            self.device.wake(at)
+            self.link.wake(at)
+
+    def take_output(self, now: int) -> bytes:
+        """The bytes to put on the wire."""
+        output = self.link.take_output()
+        if output:
+            self.board.power.telemetry(len(output), now)
+        return output

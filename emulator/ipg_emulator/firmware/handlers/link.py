@@ -1,0 +1,160 @@
+"""Identity, status, capabilities, clock, resets, and the fate of transactions."""
+
+from __future__ import annotations
+
+from ipg_protocol.command import Done, FaultCode
+from ipg_protocol.commands.link import (
+    Alert,
+    CapabilityPage,
+    DeviceStatus,
+    DeviceTime,
+    EnterShelfMode,
+    FactoryReset,
+    GetCapabilities,
+    GetLinkStatistics,
+    GetStatus,
+    GetTime,
+    Identify,
+    Identity,
+    LinkStatistics,
+    Ping,
+    Pong,
+    Reset,
+    Revision,
+    SelfTest,
+    SelfTestItem,
+    SelfTestReport,
+    SetTime,
+    TransactionOutcome,
+    TransactionReport,
+    TransactionStatus,
+)
+from ipg_protocol.commands.log import LogCode
+from ipg_protocol.frame import PROTOCOL_MAJOR, PROTOCOL_MINOR
+
+from ipg_emulator.firmware.device import Device
+from ipg_emulator.firmware.dispatch import Context, handles
+from ipg_emulator.firmware.memory import areas_checksum, factory_configuration
+
+FIRMWARE_VERSION = "1.0.0"
+CAPABILITY_ROWS_PER_PAGE = 15
+_I32 = 2**31
+
+
+@handles(Ping)
+def ping(request: Ping, _: Context) -> Pong:
+    return Pong(request.token)
+
+
+@handles(Identify)
+def identify(_: Identify, context: Context) -> Identity:
+    device = context.device
+    return Identity(
+        protocol_major=PROTOCOL_MAJOR,
+        protocol_minor=PROTOCOL_MINOR,
+        boot_counter=device.memory.boot_counter,
+        model=device.model.name,
+        serial=device.serial,
+        firmware_version=FIRMWARE_VERSION,
+    )
+
+
+@handles(GetStatus)
+def get_status(_: GetStatus, context: Context) -> DeviceStatus:
+    device, now = context.device, context.now
+    alerts = {
+        Alert.SESSION_OPEN: context.link.session is not None,
+        Alert.FAULT_LATCHED: bool(device.memory.latched_faults),
+        Alert.COMPLIANCE_LIMITED: bool(device.therapy.limited_areas()),
+        Alert.CLOCK_NOT_SET: device.memory.clock_offset_us is None,
+        Alert.CYCLE_OFF: device.therapy.cycle_off(now),
+    }
+    return DeviceStatus(
+        state=device.state,
+        active_program=device.configuration.active_program,
+        battery_tier=device.battery.tier,
+        unacknowledged_events=len(context.link.events),
+        alerts=Alert(sum(alert for alert, is_up in alerts.items() if is_up)),
+        revision=device.configuration.revision,
+        boot_counter=device.memory.boot_counter,
+        uptime_seconds=device.uptime_us(now) // 1_000_000,
+    )
+
+
+@handles(GetCapabilities)
+def get_capabilities(request: GetCapabilities, context: Context) -> CapabilityPage:
+    rows = context.device.capabilities
+    return CapabilityPage(len(rows), rows[request.first : request.first + CAPABILITY_ROWS_PER_PAGE])
+
+
+def _time(device: Device, now: int) -> DeviceTime:
+    uptime = device.uptime_us(now)
+    offset = device.memory.clock_offset_us
+    return DeviceTime((uptime if offset is None else now + offset) // 1000, uptime // 1000)
+
+
+@handles(GetTime)
+def get_time(_: GetTime, context: Context) -> DeviceTime:
+    return _time(context.device, context.now)
+
+
+@handles(SetTime)
+def set_time(request: SetTime, context: Context) -> DeviceTime:
+    device, now = context.device, context.now
+    before = _time(device, now).unix_milliseconds
+    device.memory.clock_offset_us = request.unix_milliseconds * 1000 - now
+    change_seconds = (request.unix_milliseconds - before) // 1000
+    device.log(LogCode.CLOCK_SET, max(-_I32, min(change_seconds, _I32 - 1)), now)
+    return _time(device, now)
+
+
+@handles(GetLinkStatistics)
+def get_link_statistics(_: GetLinkStatistics, context: Context) -> LinkStatistics:
+    return context.link.statistics()
+
+
+@handles(Reset)
+def reset(_: Reset, context: Context) -> Done:
+    context.device.restart_requested = True
+    return Done()
+
+
+@handles(SelfTest)
+def self_test(_: SelfTest, context: Context) -> SelfTestReport:
+    device, now = context.device, context.now
+    stored = [program for program in device.configuration.programs if program is not None]
+    results = {
+        SelfTestItem.PROGRAM_STORAGE: all(areas_checksum(program.areas) == program.checksum for program in stored),
+        SelfTestItem.BATTERY: device.read_battery(now).millivolts > device.model.battery.eos_millivolts,
+        SelfTestItem.OUTPUT_STAGE: FaultCode.OUTPUT_STAGE not in device.memory.latched_faults,
+        SelfTestItem.TEMPERATURE: not device.is_too_hot(now),
+    }
+    passed = sum(item for item, is_good in results.items() if is_good)
+    return SelfTestReport(SelfTestItem(passed), SelfTestItem(sum(results) - passed))
+
+
+@handles(EnterShelfMode)
+def enter_shelf_mode(_: EnterShelfMode, context: Context) -> Done:
+    context.device.shelve(context.now)
+    return Done()
+
+
+@handles(FactoryReset)
+def factory_reset(_: FactoryReset, context: Context) -> Revision:
+    device = context.device
+    device.shadow = None
+    revision = device.commit(factory_configuration(device.model, device.configuration.revision + 1))
+    device.log(LogCode.FACTORY_RESET, revision, context.now)
+    return Revision(revision)
+
+
+@handles(TransactionStatus)
+def transaction_status(request: TransactionStatus, context: Context) -> TransactionReport:
+    session = context.link.session
+    assert session is not None, "the gate lets nobody here without a session"
+    journal = context.device.memory.journal(session.host_id)
+    committed = journal.kept.get(request.transaction)
+    if committed is not None:
+        return TransactionReport(TransactionOutcome.COMMITTED, committed.opcode, committed.answer)
+    is_forgotten = 0 < request.transaction <= journal.forgotten
+    return TransactionReport(TransactionOutcome.FORGOTTEN if is_forgotten else TransactionOutcome.NOT_SEEN, 0, b"")

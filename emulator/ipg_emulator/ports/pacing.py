@@ -1,0 +1,33 @@
+"""Bytes at the speed of a UART: each takes ten bit times, one after another."""
+
+from __future__ import annotations
+
+BITS_PER_BYTE = 10
+
+
+class PacedBytes:
+    """One direction of a line. A byte put in comes out once the line has had time to carry it."""
+
+    def __init__(self, baud: int) -> None:
+        self._us_per_byte = BITS_PER_BYTE * 1_000_000 / baud
+        self._waiting = bytearray()
+        self._line_free_at = 0.0
+
+    def put(self, data: bytes, now: int) -> None:
+        if not self._waiting:
+            self._line_free_at = max(self._line_free_at, float(now))
+        self._waiting += data
+
+    def take(self, now: int) -> bytes:
+        """The bytes that have arrived by `now`."""
+        arrived = min(len(self._waiting), int((now - self._line_free_at) / self._us_per_byte))
+        if arrived <= 0:
+            return b""
+        taken = bytes(self._waiting[:arrived])
+        del self._waiting[:arrived]
+        self._line_free_at += arrived * self._us_per_byte
+        return taken
+
+    def next_at(self) -> int | None:
+        """When the next byte arrives; None when none is on its way."""
+        return int(self._line_free_at + self._us_per_byte) + 1 if self._waiting else None

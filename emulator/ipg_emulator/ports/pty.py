@@ -1,0 +1,57 @@
+"""A pseudo-terminal: any program that opens a serial device can open it."""
+
+from __future__ import annotations
+
+import os
+import tty
+from selectors import EVENT_READ, BaseSelector
+
+from ipg_emulator.ports.link_path import StableLink
+from ipg_emulator.ports.queue import OutputQueue
+
+READ_BYTES = 4096
+
+
+class PtyPort:
+    """A PTY in raw mode, with a symlink to it if a path is given.
+
+    One slave descriptor stays open, so that the master does not fail with EIO while no client has it.
+    """
+
+    def __init__(self, link: str | None = None) -> None:
+        self._link = StableLink(link) if link else None
+
+    @property
+    def address(self) -> str:
+        return self._link.path if self._link else self._name
+
+    def open(self, selector: BaseSelector) -> None:
+        """Make the PTY.
+
+        Raises:
+            PortError: the link's path is taken.
+        """
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self._name = os.ttyname(self._slave)
+        if self._link:
+            self._link.make(self._name)
+        selector.register(self._master, EVENT_READ, self)
+        self._queue = OutputQueue(self._master, selector, self)
+
+    def receive(self, _: object, /) -> bytes:
+        self._queue.flush()
+        try:
+            return os.read(self._master, READ_BYTES)
+        except BlockingIOError:
+            return b""
+
+    def send(self, data: bytes) -> None:
+        self._queue.send(data)
+
+    def close(self) -> None:
+        if self._link:
+            self._link.remove()
+        os.close(self._master)
+        os.close(self._slave)

@@ -1,0 +1,264 @@
+"""Therapy: ramps, limits, and what stops it."""
+
+from __future__ import annotations
+
+import pytest
+from ipg_protocol import Role, State, Status
+from ipg_protocol.command import CircuitDetail, RangeDetail, RevisionDetail
+from ipg_protocol.commands.link import Alert, GetStatus
+from ipg_protocol.commands.log import LogCode, ReadLog
+from ipg_protocol.commands.measurement import ALL_CONTACTS, MeasureImpedance
+from ipg_protocol.commands.programs import CASE_CONTACT, ReadProgram, SelectProgram
+from ipg_protocol.commands.therapy import (
+    AmplitudeChanged,
+    ReadTherapy,
+    SetAmplitude,
+    SetRate,
+    StartTherapy,
+    StepAmplitude,
+    StopMode,
+    StopTherapy,
+    TherapyCause,
+    TherapyFlag,
+    TherapyStateChanged,
+    WriteLimits,
+)
+
+
+def delivered(bench, area=0):
+    return bench.ask(ReadTherapy(area)).delivered_microamps
+
+
+def programmed(bench, area=0):
+    return bench.ask(ReadTherapy(area)).programmed_microamps
+
+
+def start(bench):
+    return bench.ask(StartTherapy(bench.transaction()))
+
+
+def settle(bench):
+    """Start, and wait until the amplitude is reached."""
+    start(bench)
+    bench.advance(20)
+    assert bench.device.state is State.THERAPY
+
+
+def test_start_ramps_from_zero_to_the_amplitude_in_a_straight_line(bench):
+    ramp_ms = start(bench).ramp_ms
+    assert ramp_ms > 0
+    assert delivered(bench) == 0
+    bench.advance(ramp_ms / 2000)
+    assert delivered(bench) == pytest.approx(programmed(bench) / 2, abs=1)
+    bench.advance(ramp_ms / 2000)
+    assert delivered(bench) == programmed(bench)
+    assert bench.device.state is State.THERAPY
+
+
+def test_start_while_running_changes_nothing(bench):
+    settle(bench)
+    assert start(bench).state is State.THERAPY
+    assert delivered(bench) == programmed(bench)
+
+
+def test_stop_ramps_down_within_the_stop_ramp(bench):
+    settle(bench)
+    full = delivered(bench)
+    stop_ramp = bench.model.timing.stop_ramp_ms / 1000
+    assert bench.ask(StopTherapy(StopMode.RAMP)).state is State.RAMPING
+    bench.advance(stop_ramp / 2)
+    assert 0 < delivered(bench) < full
+    bench.advance(stop_ramp / 2)
+    assert delivered(bench) == 0
+    assert bench.device.state is State.IDLE
+
+
+def test_a_second_stop_does_not_lengthen_the_ramp(bench):
+    settle(bench)
+    bench.ask(StopTherapy(StopMode.RAMP))
+    bench.advance(bench.model.timing.stop_ramp_ms / 2000)
+    bench.ask(StopTherapy(StopMode.RAMP))
+    bench.advance(bench.model.timing.stop_ramp_ms / 2000)
+    assert bench.device.state is State.IDLE
+
+
+def test_immediate_stop_delivers_nothing_from_the_same_moment(bench):
+    settle(bench)
+    assert bench.ask(StopTherapy(StopMode.IMMEDIATE)).state is State.IDLE
+    assert delivered(bench) == 0
+
+
+def test_stop_needs_no_session(make_bench):
+    bench = make_bench()
+    assert bench.reply(StopTherapy(StopMode.RAMP)).status is Status.OK
+
+
+def test_start_during_the_stop_ramp_turns_back_up_from_the_present_level(bench):
+    settle(bench)
+    bench.ask(StopTherapy(StopMode.RAMP))
+    bench.advance(bench.model.timing.stop_ramp_ms / 2000)
+    level = delivered(bench)
+    start(bench)
+    assert delivered(bench) == level > 0
+
+
+def test_start_of_another_program_during_the_stop_ramp_begins_at_zero(bench):
+    settle(bench)
+    bench.ask(StopTherapy(StopMode.RAMP))
+    bench.ask(SelectProgram(bench.transaction(), 1))
+    start(bench)
+    assert delivered(bench) == 0
+
+
+def test_select_while_running_ramps_down_switches_and_ramps_up(bench):
+    settle(bench)
+    bench.ask(SelectProgram(bench.transaction(), 1))
+    assert bench.device.state is State.RAMPING
+    bench.advance(bench.model.timing.stop_ramp_ms / 1000)
+    assert delivered(bench) == 0
+    bench.advance(20)
+    assert bench.device.state is State.THERAPY
+    settings = bench.ask(ReadProgram(1, 0)).settings
+    assert programmed(bench) == settings.amplitude_microamps
+
+
+def test_a_change_of_amplitude_ramps(bench):
+    settle(bench)
+    before = delivered(bench)
+    step = bench.model.ranges.amplitude_microamps.step_at(before)
+    bench.ask(SetAmplitude(bench.transaction(), 0, before + step))
+    assert bench.device.state is State.RAMPING
+    assert delivered(bench) == before
+    bench.advance(20)
+    assert delivered(bench) == before + step
+    assert [e.amplitude_microamps for e in bench.happened(AmplitudeChanged)] == [before + step]
+
+
+def test_changes_are_stored_in_the_active_program(bench):
+    value = bench.model.ranges.rate_millihertz.nearest(60_000)
+    revision = bench.ask(SetRate(bench.transaction(), 0, value)).revision
+    area = bench.ask(ReadProgram(0, 0))
+    assert (area.settings.rate_millihertz, area.revision) == (value, revision)
+
+
+def test_a_patient_stays_within_the_patient_range(make_bench):
+    bench = make_bench()
+    bench.open(Role.PATIENT)
+    settings = bench.ask(ReadProgram(0, 0)).settings
+    grid = bench.model.ranges.amplitude_microamps
+    over = grid.step_from(settings.patient_maximum_microamps, 1)
+    status, detail = bench.refused(SetAmplitude(bench.transaction(), 0, over))
+    assert status is Status.OUT_OF_RANGE
+    assert isinstance(detail, RangeDetail)
+    low, high = settings.patient_minimum_microamps, settings.patient_maximum_microamps
+    assert (detail.field, detail.minimum, detail.maximum, detail.nearest) == (2, low, high, high)
+
+
+def test_an_amplitude_between_grid_points_is_off_the_grid(bench):
+    step = bench.model.ranges.amplitude_microamps.step_at(1000)
+    status, detail = bench.refused(SetAmplitude(bench.transaction(), 0, 1000 + step // 2))
+    assert status is Status.OFF_GRID
+    assert detail.step == step
+    assert detail.nearest in (1000, 1000 + step)
+
+
+def test_step_moves_by_grid_steps_and_demands_the_revision(bench):
+    revision = bench.ask(GetStatus()).revision
+    before = programmed(bench)
+    changed = bench.ask(StepAmplitude(bench.transaction(), 0, 2, revision))
+    assert changed.amplitude_microamps == bench.model.ranges.amplitude_microamps.step_from(before, 2)
+    refusal = bench.refused(StepAmplitude(bench.transaction(), 0, 1, revision))
+    assert refusal == (Status.CONFLICT, RevisionDetail(changed.revision))
+
+
+def test_a_step_past_the_end_says_how_many_steps_are_left(bench):
+    grid = bench.model.ranges.amplitude_microamps
+    lowest = grid.minimum
+    revision = bench.ask(SetAmplitude(bench.transaction(), 0, lowest)).revision
+    status, detail = bench.refused(StepAmplitude(bench.transaction(), 0, -1, revision))
+    assert status is Status.OUT_OF_RANGE
+    assert (detail.field, detail.minimum) == (2, 0)
+
+
+def test_a_limit_holds_for_every_role(bench):
+    limits = bench.device.configuration.limits
+    used = max(
+        max(area.amplitude_microamps, area.patient_maximum_microamps)
+        for program in bench.device.configuration.programs
+        if program
+        for area in program.areas
+    )
+    bench.ask(
+        WriteLimits(
+            bench.transaction(), used, limits.pulse_width_us, limits.rate_millihertz, limits.charge_per_phase_nanocoulombs
+        )
+    )
+    over = bench.model.ranges.amplitude_microamps.step_from(used, 1)
+    status, detail = bench.refused(SetAmplitude(bench.transaction(), 0, over))
+    assert status is Status.OUT_OF_RANGE
+    assert detail.maximum == used
+
+
+def test_a_limit_cannot_go_below_what_a_program_uses(bench):
+    limits = bench.device.configuration.limits
+    status, detail = bench.refused(
+        WriteLimits(
+            bench.transaction(), 0, limits.pulse_width_us, limits.rate_millihertz, limits.charge_per_phase_nanocoulombs
+        )
+    )
+    assert status is Status.OUT_OF_RANGE
+    assert detail.minimum > 0
+
+
+def test_start_with_a_contact_measured_open_is_refused(make_bench):
+    bench = make_bench()
+    contact = next(s.contact for s in bench.device.active_program.areas[0].contacts if s.contact != CASE_CONTACT)
+    bench = make_bench(lead_faults={contact: "open"})
+    bench.open()
+    bench.ask(MeasureImpedance(ALL_CONTACTS, CASE_CONTACT))
+    bench.advance(10)
+    assert bench.refused(StartTherapy(bench.transaction())) == (
+        Status.OPEN_CIRCUIT,
+        CircuitDetail(contact, bench.model.impedance.open_reads_ohms),
+    )
+
+
+def test_an_open_contact_limits_delivery_is_flagged_and_logged(make_bench):
+    probe = make_bench()
+    contact = next(s.contact for s in probe.device.active_program.areas[0].contacts if s.permille < 0)
+    bench = make_bench(lead_faults={contact: "open"})
+    bench.open()
+    settle(bench)
+    report = bench.ask(ReadTherapy(0))
+    assert report.delivered_microamps <= report.deliverable_microamps < report.programmed_microamps
+    assert report.flags & TherapyFlag.COMPLIANCE_LIMITED
+    assert bench.ask(GetStatus()).alerts & Alert.COMPLIANCE_LIMITED
+    assert LogCode.COMPLIANCE_REACHED in {entry.code for entry in bench.ask(ReadLog(0)).rows}
+
+
+def test_every_change_of_state_is_an_event(bench):
+    settle(bench)
+    bench.ask(StopTherapy(StopMode.IMMEDIATE))
+    bench.advance(0)
+    changes = [(e.previous, e.state, e.cause) for e in bench.happened(TherapyStateChanged)]
+    assert changes[-3:] == [
+        (State.IDLE, State.RAMPING, TherapyCause.COMMAND),
+        (State.RAMPING, State.THERAPY, TherapyCause.RAMP_FINISHED),
+        (State.THERAPY, State.IDLE, TherapyCause.COMMAND),
+    ]
+
+
+def test_a_cycling_program_is_off_in_the_off_part_of_its_cycle(bench):
+    programs = bench.device.configuration.programs
+    number = next(n for n, p in enumerate(programs) if p and any(a.cycle_on_seconds for a in p.areas))
+    area = next(a for a in programs[number].areas if a.cycle_on_seconds)
+    bench.ask(SelectProgram(bench.transaction(), number))
+    start(bench)
+    bench.advance(area.cycle_on_seconds + area.cycle_off_seconds / 2)
+    bench.open(nonce=2)
+    report = bench.ask(ReadTherapy(area.area))
+    assert report.flags & TherapyFlag.CYCLE_OFF
+    assert report.delivered_microamps == 0
+    bench.advance(area.cycle_off_seconds / 2 + 1)
+    bench.open(nonce=3)
+    assert delivered(bench, area.area) > 0
