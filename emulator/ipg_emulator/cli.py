@@ -26,15 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _version()
     if options.action is None:
         parser.error("say what to do: run or models")
+    from ipg_emulator.faults import LeadFaultError
     from ipg_emulator.model import ModelError
     from ipg_emulator.ports import PortError
 
-    codes: dict[type[Exception], int] = {ModelError: 2, PortError: 3, OSError: 1}
+    codes: dict[type[Exception], int] = {ModelError: 2, LeadFaultError: 2, PortError: 3}
     try:
         return int(options.action(options))
+    except OSError as error:
+        print(f"ipg-emulator: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        return 1
     except tuple(codes) as error:
         print(f"ipg-emulator: {error}", file=sys.stderr)
-        return next(code for kind, code in codes.items() if isinstance(error, kind))
+        return codes[type(error)]
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import msgspec
@@ -28,5 +29,9 @@ class DriveFile:
             OSError: the disk is full, or the file is gone.
         """
         line = msgspec.json.encode(drive) + b"\n"
-        if os.write(self._descriptor, line) < len(line):
-            raise OSError(f"{self._path}: the disk is full")
+        try:
+            written = os.write(self._descriptor, line)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._path) from None
+        if written < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from typing import Any, TypeVar
 
@@ -85,15 +85,15 @@ class Bench:
         return [event for event in once.values() if isinstance(event, kind)]
 
 
-@pytest.fixture()
-def make_bench() -> Iterator[Callable[..., Bench]]:
+@pytest.fixture
+def make_bench() -> Callable[..., Bench]:
     def make(model: str = "scs-rechargeable", **build: Any) -> Bench:
         return Bench(load(model), **build)
 
-    yield make
+    return make
 
 
-@pytest.fixture()
+@pytest.fixture
 def bench(make_bench: Callable[..., Bench]) -> Bench:
     """An SCS device with a SERVICE session open."""
     made = make_bench()

@@ -16,7 +16,7 @@ from ipg_protocol.commands.link import (
     TransactionStatus,
 )
 from ipg_protocol.commands.programs import ListPrograms, SelectProgram
-from ipg_protocol.commands.session import ClosingReason, CloseSession, KeepAlive, OpenSession, SessionClosing
+from ipg_protocol.commands.session import CloseSession, ClosingReason, KeepAlive, OpenSession, SessionClosing
 from ipg_protocol.commands.therapy import SetAmplitude, StepAmplitude
 from ipg_protocol.frame import Frame
 

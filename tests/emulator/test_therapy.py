@@ -202,9 +202,7 @@ def test_a_limit_holds_for_every_role(bench):
 def test_a_limit_cannot_go_below_what_a_program_uses(bench):
     limits = bench.device.configuration.limits
     status, detail = bench.refused(
-        WriteLimits(
-            bench.transaction(), 0, limits.pulse_width_us, limits.rate_millihertz, limits.charge_per_phase_nanocoulombs
-        )
+        WriteLimits(bench.transaction(), 0, limits.pulse_width_us, limits.rate_millihertz, limits.charge_per_phase_nanocoulombs)
     )
     assert status is Status.OUT_OF_RANGE
     assert detail.minimum > 0

@@ -11,7 +11,7 @@ from ipg_protocol.commands.link import CapabilityRow, ResetCause, ResetHappened
 from ipg_protocol.commands.log import FaultCleared, FaultRaised, LogCode
 from ipg_protocol.commands.measurement import ImpedanceVerdict, MeasurementDone
 from ipg_protocol.commands.power import BatteryTierChanged
-from ipg_protocol.commands.programs import NO_PROGRAM, AreaSettings
+from ipg_protocol.commands.programs import AreaSettings
 from ipg_protocol.commands.therapy import AmplitudeChanged, StopMode, TherapyCause, TherapyStateChanged
 from ipg_protocol.wire import Message
 
@@ -130,34 +130,15 @@ class Device:
 
     @property
     def active_program(self) -> Program | None:
-        number = self.configuration.active_program
-        return None if number == NO_PROGRAM else self.configuration.programs[number]
-
-    def commit(self, configuration: Configuration) -> int:
-        """Replace the configuration as a whole; the revision rises by one and is returned."""
-        revision = self.configuration.revision + 1
-        self.memory.configuration = msgspec.structs.replace(configuration, revision=revision)
-        return revision
-
-    def store_program(self, number: int, program: Program | None) -> int:
-        """Replace one slot."""
-        revision = self.configuration.revision + 1
-        programs = list(self.configuration.programs)
-        programs[number] = program and msgspec.structs.replace(program, revision=revision)
-        active = self.configuration.active_program
-        if program is None and number == active:
-            active = NO_PROGRAM
-        return self.commit(msgspec.structs.replace(self.configuration, programs=tuple(programs), active_program=active))
+        return self.configuration.active
 
     def change_area(self, settings: AreaSettings, now: int) -> int:
         """Replace one area of the active program, and deliver it so if therapy runs."""
         program = self.require_program()
         old = program.areas[settings.area]
         areas = tuple(settings if area.area == settings.area else area for area in program.areas)
-        revision = self.store_program(
-            self.configuration.active_program,
-            msgspec.structs.replace(program, areas=areas, checksum=areas_checksum(areas)),
-        )
+        changed = msgspec.structs.replace(program, areas=areas, checksum=areas_checksum(areas))
+        revision = self.memory.store_program(self.configuration.active_program, changed)
         if settings.amplitude_microamps != old.amplitude_microamps:
             self.notify(AmplitudeChanged(settings.area, settings.amplitude_microamps, revision), now)
         if self.therapy.goal is Goal.PROGRAMMED:

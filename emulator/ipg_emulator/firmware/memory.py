@@ -40,6 +40,11 @@ class Configuration(msgspec.Struct, frozen=True):
     limits: Limits
     programs: tuple[Program | None, ...]
 
+    @property
+    def active(self) -> Program | None:
+        """The active program; None when none is selected."""
+        return None if self.active_program == NO_PROGRAM else self.programs[self.active_program]
+
 
 def factory_configuration(model: DeviceModel, revision: int) -> Configuration:
     """The configuration that a device of this model leaves the factory with."""
@@ -98,6 +103,21 @@ class Memory:
         self._log: list[LogEntry] = []
         self._log_capacity = model.log_entries
         self.log_dropped = 0
+
+    def commit(self, configuration: Configuration) -> int:
+        """Replace the configuration as a whole; the revision rises by one and is returned."""
+        revision = self.configuration.revision + 1
+        self.configuration = msgspec.structs.replace(configuration, revision=revision)
+        return revision
+
+    def store_program(self, number: int, program: Program | None) -> int:
+        """Replace one slot; the revision is returned. The active program, when its slot is emptied, is none."""
+        programs = list(self.configuration.programs)
+        programs[number] = program and msgspec.structs.replace(program, revision=self.configuration.revision + 1)
+        active = self.configuration.active_program
+        if program is None and number == active:
+            active = NO_PROGRAM
+        return self.commit(msgspec.structs.replace(self.configuration, programs=tuple(programs), active_program=active))
 
     def journal(self, host_id: int) -> Journal:
         """The transactions of a host; of hosts beyond the last few nothing is kept."""

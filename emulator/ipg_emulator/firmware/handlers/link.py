@@ -143,7 +143,7 @@ def enter_shelf_mode(_: EnterShelfMode, context: Context) -> Done:
 def factory_reset(_: FactoryReset, context: Context) -> Revision:
     device = context.device
     device.shadow = None
-    revision = device.commit(factory_configuration(device.model, device.configuration.revision + 1))
+    revision = device.memory.commit(factory_configuration(device.model, device.configuration.revision + 1))
     device.log(LogCode.FACTORY_RESET, revision, context.now)
     return Revision(revision)
 

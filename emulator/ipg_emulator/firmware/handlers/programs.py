@@ -82,7 +82,7 @@ def select_program(request: SelectProgram, context: Context) -> ProgramSelected:
     program = _stored_program(device, request, request.program)
     check_rates(device.model, program.areas)
     was_active = device.configuration.active_program
-    device.commit(msgspec.structs.replace(device.configuration, active_program=request.program))
+    device.memory.commit(msgspec.structs.replace(device.configuration, active_program=request.program))
     device.log(LogCode.PROGRAM_SELECTED, request.program, now)
     if request.program != was_active:
         device.switch_program(now)
@@ -131,7 +131,7 @@ def commit_program(request: CommitProgram, context: Context) -> Revision:
     for area in areas:
         check_block(device.model, device.configuration.limits, WriteProgramBlock(request.program, area), area)
     check_rates(device.model, areas)
-    revision = device.store_program(request.program, Program(shadow.name, areas, 0, checksum))
+    revision = device.memory.store_program(request.program, Program(shadow.name, areas, 0, checksum))
     device.shadow = None
     device.log(LogCode.PROGRAM_WRITTEN, request.program, context.now)
     return Revision(revision)
@@ -149,6 +149,6 @@ def erase_program(request: EraseProgram, context: Context) -> Revision:
     device = context.device
     _check_slot(device, request, request.program)
     _check_not_in_use(device, request.program)
-    revision = device.store_program(request.program, None)
+    revision = device.memory.store_program(request.program, None)
     device.log(LogCode.PROGRAM_ERASED, request.program, context.now)
     return Revision(revision)

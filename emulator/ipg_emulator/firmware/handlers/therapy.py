@@ -198,7 +198,7 @@ def write_limits(request: WriteLimits, context: Context) -> Limits:
         charge_per_phase_nanocoulombs=request.charge_per_phase_nanocoulombs,
         revision=device.configuration.revision + 1,
     )
-    revision = device.commit(msgspec.structs.replace(device.configuration, limits=limits))
+    revision = device.memory.commit(msgspec.structs.replace(device.configuration, limits=limits))
     device.log(LogCode.LIMITS_WRITTEN, revision, context.now)
     return limits
 

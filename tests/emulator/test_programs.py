@@ -1,0 +1,159 @@
+"""Stored programs: written through a shadow copy, swapped in whole, and never unsafe."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from ipg_protocol import Status, crc32c, encode
+from ipg_protocol.command import RevisionDetail, SafetyRule, StateDetail
+from ipg_protocol.command import State as DeviceState
+from ipg_protocol.commands.link import FactoryReset
+from ipg_protocol.commands.programs import (
+    NO_PROGRAM,
+    AreaSettings,
+    BeginProgramWrite,
+    CommitProgram,
+    ContactShare,
+    EraseProgram,
+    ListPrograms,
+    ReadProgram,
+    SelectProgram,
+    WriteProgramBlock,
+)
+from ipg_protocol.commands.therapy import StartTherapy
+
+replace = msgspec.structs.replace
+
+
+@pytest.fixture
+def area(bench) -> AreaSettings:
+    return bench.device.active_program.areas[0]
+
+
+def checksum(*areas: AreaSettings) -> int:
+    return crc32c(b"".join(encode(area) for area in areas))
+
+
+def write(bench, number: int, *areas: AreaSettings, name: str = "new") -> int:
+    bench.ask(BeginProgramWrite(number, len(areas), name))
+    for area in areas:
+        bench.ask(WriteProgramBlock(number, area))
+    return bench.ask(CommitProgram(bench.transaction(), number, checksum(*areas))).revision
+
+
+def free_slot(bench) -> int:
+    return next(row.program for row in bench.ask(ListPrograms(0)).rows if row.area_count == 0)
+
+
+def test_what_is_committed_is_read_back(bench, area):
+    slot = free_slot(bench)
+    areas = (area, replace(area, area=1))
+    revision = write(bench, slot, *areas)
+    for number, written in enumerate(areas):
+        stored = bench.ask(ReadProgram(slot, number))
+        assert (stored.settings, stored.area_count, stored.revision) == (written, 2, revision)
+    assert bench.ask(ListPrograms(slot)).rows[0].name == "new"
+
+
+def test_nothing_changes_before_the_commit(bench, area):
+    before = bench.device.configuration
+    bench.ask(BeginProgramWrite(0, 1, "other"))
+    bench.ask(WriteProgramBlock(0, replace(area, amplitude_microamps=0)))
+    assert bench.device.configuration is before
+
+
+def test_a_commit_without_all_blocks_is_refused(bench, area):
+    bench.ask(BeginProgramWrite(0, 2, "x"))
+    bench.ask(WriteProgramBlock(0, area))
+    status, detail = bench.refused(CommitProgram(bench.transaction(), 0, checksum(area)))
+    assert (status, detail.rule, detail.value, detail.limit) == (Status.UNSAFE_COMBINATION, SafetyRule.BLOCKS_MISSING, 1, 2)
+
+
+def test_a_commit_with_another_checksum_is_refused_and_can_be_repeated(bench, area):
+    bench.ask(BeginProgramWrite(0, 1, "x"))
+    bench.ask(WriteProgramBlock(0, area))
+    status, detail = bench.refused(CommitProgram(bench.transaction(), 0, 1))
+    assert (status, detail.rule, detail.value) == (Status.UNSAFE_COMBINATION, SafetyRule.BLOCKS_CHECKSUM, checksum(area))
+    bench.ask(CommitProgram(bench.transaction(), 0, checksum(area)))
+
+
+def test_without_a_begin_there_is_nothing_to_write_or_commit(bench, area):
+    conflict = (Status.CONFLICT, RevisionDetail(bench.device.configuration.revision))
+    assert bench.refused(WriteProgramBlock(0, area)) == conflict
+    assert bench.refused(CommitProgram(bench.transaction(), 0, 0)) == conflict
+
+
+@pytest.mark.parametrize(
+    ("shares", "rule", "value"),
+    [
+        (((0, -900), (1, 1000)), SafetyRule.CATHODES_PERMILLE, 900),
+        (((0, -1000), (1, 400), (2, 500)), SafetyRule.ANODES_PERMILLE, 900),
+        (((0, -500), (0, -500), (1, 1000)), SafetyRule.CONTACT_REPEATED, 0),
+        ((), SafetyRule.CATHODES_PERMILLE, 0),
+    ],
+)
+def test_contact_shares_must_balance(bench, area, shares, rule, value):
+    contacts = tuple(ContactShare(*share) for share in shares)
+    bench.ask(BeginProgramWrite(0, 1, "x"))
+    status, detail = bench.refused(WriteProgramBlock(0, replace(area, contacts=contacts)))
+    assert (status, detail.rule, detail.value) == (Status.UNSAFE_COMBINATION, rule, value)
+
+
+def test_a_contact_that_is_not_there_is_out_of_range(bench, area):
+    bench.ask(BeginProgramWrite(0, 1, "x"))
+    contacts = (ContactShare(99, -1000), ContactShare(1, 1000))
+    status, detail = bench.refused(WriteProgramBlock(0, replace(area, contacts=contacts)))
+    assert (status, detail.field, detail.maximum) == (Status.OUT_OF_RANGE, 11, len(bench.model.contacts) - 1)
+
+
+def test_the_charge_of_a_phase_is_limited(bench, area):
+    width, amplitude = bench.model.ranges.pulse_width_us.maximum, bench.model.ranges.amplitude_microamps.maximum
+    unsafe = replace(
+        area,
+        pulse_width_us=width,
+        rate_millihertz=bench.model.ranges.rate_millihertz.minimum,
+        amplitude_microamps=amplitude,
+        patient_maximum_microamps=amplitude,
+    )
+    bench.ask(BeginProgramWrite(0, 1, "x"))
+    status, detail = bench.refused(WriteProgramBlock(0, unsafe))
+    assert (status, detail.rule) == (Status.UNSAFE_COMBINATION, SafetyRule.CHARGE_PER_PHASE_NANOCOULOMBS)
+    assert detail.value == amplitude * width // 1000
+    assert detail.limit == bench.model.limits.charge_per_phase_nanocoulombs.value
+
+
+def test_the_running_program_is_neither_replaced_nor_erased(bench, area):
+    bench.ask(StartTherapy(bench.transaction()))
+    bench.ask(BeginProgramWrite(0, 1, "x"))
+    bench.ask(WriteProgramBlock(0, area))
+    in_use = (Status.WRONG_STATE, StateDetail(DeviceState.RAMPING))
+    assert bench.refused(CommitProgram(bench.transaction(), 0, checksum(area))) == in_use
+    assert bench.refused(EraseProgram(bench.transaction(), 0)) == in_use
+
+
+def test_erasing_the_selected_program_leaves_none_selected_and_nothing_to_start(bench):
+    bench.ask(EraseProgram(bench.transaction(), 0))
+    assert bench.ask(ListPrograms(0)).active_program == NO_PROGRAM
+    status, detail = bench.refused(StartTherapy(bench.transaction()))
+    assert (status, detail.rule) == (Status.UNSAFE_COMBINATION, SafetyRule.BLOCKS_MISSING)
+
+
+def test_an_empty_slot_cannot_be_selected_and_the_nearest_filled_one_is_named(bench):
+    empty = free_slot(bench)
+    status, detail = bench.refused(SelectProgram(bench.transaction(), empty))
+    assert (status, detail.field, detail.nearest) == (Status.OUT_OF_RANGE, 1, empty - 1)
+
+
+def test_every_change_raises_the_revision_by_one_and_a_refusal_does_not(bench, area):
+    before = bench.device.configuration.revision
+    assert write(bench, 0, area) == before + 1
+    bench.ask(SelectProgram(bench.transaction(), 1))
+    bench.refused(SelectProgram(bench.transaction(), 200))
+    assert bench.device.configuration.revision == before + 2
+
+
+def test_factory_reset_brings_back_what_the_model_says(bench, area):
+    bench.ask(EraseProgram(bench.transaction(), 0))
+    bench.ask(FactoryReset(bench.transaction()))
+    assert bench.ask(ReadProgram(0, 0)).settings == area
+    assert bench.ask(ListPrograms(0)).active_program == 0

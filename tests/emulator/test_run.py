@@ -1,0 +1,231 @@
+"""`ipg-emulator run` as its user meets it: a process, a port, signals, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import serial
+from ipg_protocol import FrameReader, Role, decode_event, decode_reply, encode_frame, request_frame
+from ipg_protocol.commands.link import Ping, Pong
+from ipg_protocol.commands.session import ClosingReason, OpenSession, SessionClosing
+from ipg_protocol.commands.therapy import StartTherapy
+
+COMMAND = [sys.executable, "-m", "ipg_emulator", "run", "--model", "scs-rechargeable"]
+
+
+class Running:
+    """A device in its own process, ready."""
+
+    def __init__(self, *options: str) -> None:
+        self.process = subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline()
+        self.address = self.line.split()[-1] if self.line else ""
+
+    def end(self, number: int) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+
+@pytest.fixture
+def run():
+    started = []
+
+    def start(*options: str) -> Running:
+        started.append(Running(*options))
+        return started[-1]
+
+    yield start
+    for device in started:
+        device.process.kill()
+        device.process.communicate()
+
+
+def refused(*options: str) -> tuple[int, str]:
+    """Exit code and message of a start that must fail."""
+    result = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=20, check=False)
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return result.returncode, result.stderr
+
+
+def ping(port: serial.SerialBase) -> Pong:
+    port.write(encode_frame(request_frame(Ping(77), 1)))
+    reader = FrameReader()
+    while True:
+        data = port.read(1)
+        assert data, "no answer"
+        for frame in reader.feed(data, 0):
+            if frame.opcode == 0x0001:
+                return decode_reply(frame).body
+
+
+def start_therapy(device: Running) -> None:
+    requests = [OpenSession(Role.SERVICE, 1, 1), StartTherapy(1)]
+    with serial.Serial(device.address, timeout=5) as port:
+        port.write(b"".join(encode_frame(request_frame(request, number)) for number, request in enumerate(requests)))
+        assert ping(port) == Pong(77)
+
+
+def test_a_ping_is_answered_at_once_after_ready(run):
+    with serial.Serial(run().address, timeout=5) as port:
+        assert ping(port) == Pong(77)
+
+
+def test_a_port_can_be_opened_again(run):
+    device = run()
+    for _ in range(3):
+        with serial.Serial(device.address, timeout=5) as port:
+            assert ping(port) == Pong(77)
+
+
+def test_term_removes_the_link(run, tmp_path):
+    link = tmp_path / "ipg0"
+    device = run("--link", str(link))
+    assert device.address == str(link)
+    assert link.is_symlink()
+    assert device.end(signal.SIGTERM) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_left_by_a_killed_process_is_replaced(run, tmp_path):
+    link = tmp_path / "ipg0"
+    run("--link", str(link)).end(signal.SIGKILL)
+    assert link.is_symlink()
+    run("--link", str(link))
+    with serial.Serial(str(link), timeout=5) as port:
+        assert ping(port) == Pong(77)
+
+
+def test_a_link_of_a_running_device_is_refused_and_stays(run, tmp_path):
+    link = tmp_path / "ipg0"
+    run("--link", str(link))
+    code, message = refused("--link", str(link))
+    assert code == 3
+    assert message == f"ipg-emulator: --link {link}: a running device has it; stop that one or give another path\n"
+    with serial.Serial(str(link), timeout=5) as port:
+        assert ping(port) == Pong(77)
+
+
+@pytest.mark.parametrize("what", ["a directory", "a file"])
+def test_a_link_path_that_is_something_else_is_refused_and_kept(tmp_path, what):
+    taken = tmp_path / "taken"
+    taken.mkdir() if what == "a directory" else taken.write_text("precious")
+    code, message = refused("--link", str(taken))
+    assert code == 3
+    assert what in message
+    assert taken.exists()
+    assert not taken.is_symlink()
+
+
+def test_a_link_in_a_folder_that_is_not_there_is_refused(tmp_path):
+    code, message = refused("--link", str(tmp_path / "nowhere" / "ipg0"))
+    assert (code, message.count("\n")) == (3, 1)
+    assert "No such file or directory" in message
+
+
+def test_a_tcp_port_in_use_is_refused():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        code, message = refused("--tcp", str(number))
+    assert code == 3
+    assert f"cannot listen on 127.0.0.1:{number}: Address already in use" in message
+
+
+def test_a_second_tcp_client_is_told_and_the_first_keeps_the_port(run):
+    address = run("--tcp", "0").address
+    host, number = address.removeprefix("socket://").split(":")
+    with serial.serial_for_url(address, timeout=5) as first:
+        assert ping(first) == Pong(77)
+        with socket.create_connection((host, int(number)), timeout=5) as second:
+            told = b"".join(iter(lambda: second.recv(100), b""))
+        (frame,) = FrameReader().feed(told, 0)
+        assert decode_event(frame) == SessionClosing(ClosingReason.PORT_IN_USE)
+        assert ping(first) == Pong(77)
+
+
+def test_a_tcp_client_may_come_back(run):
+    address = run("--tcp", "0").address
+    for _ in range(3):
+        with serial.serial_for_url(address, timeout=5) as port:
+            assert ping(port) == Pong(77)
+
+
+def test_a_client_that_never_reads_does_not_stop_the_device(run):
+    device = run()
+    port = os.open(device.address, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    flood = encode_frame(request_frame(Ping(1), 1)) * 100
+    for _ in range(200):
+        try:
+            os.write(port, flood)
+        except BlockingIOError:
+            time.sleep(0.001)
+    os.close(port)
+    with serial.Serial(device.address, timeout=5) as again:
+        again.reset_input_buffer()
+        assert again.write(b"\0" * 4) == 4
+        assert device.process.poll() is None
+
+
+def test_the_end_of_the_parent_ends_the_device():
+    starter = "import subprocess, sys; p = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True); " + (
+        "print(p.pid, p.stdout.readline(), flush=True); sys.stdin.read()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", starter, *COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline().split()[0])
+    parent.kill()
+    parent.communicate()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists() and "zombie" not in Path(f"/proc/{pid}/status").read_text():
+        assert time.monotonic() < deadline, "the device outlived its parent"
+        time.sleep(0.02)
+
+
+def test_an_unknown_model_is_refused_and_the_known_are_named():
+    result = subprocess.run([*COMMAND[:-1], "nope"], capture_output=True, text=True, timeout=20, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("ipg-emulator: unknown model 'nope'; known: dbs-rechargeable, ")
+
+
+def test_a_record_on_a_full_disk_ends_the_device_with_a_message(run):
+    device = run("--record", "/dev/full")
+    start_therapy(device)
+    assert device.end(signal.SIGTERM) == 1
+    message = device.process.stderr.read().splitlines()[-1]
+    assert message == "ipg-emulator: /dev/full: No space left on device"
+
+
+def test_a_record_holds_what_was_delivered(run, tmp_path):
+    device = run("--record", str(tmp_path / "record.jsonl"))
+    start_therapy(device)
+    assert device.end(signal.SIGTERM) == 0
+    drives = [json.loads(line) for line in (tmp_path / "record.jsonl").read_text().splitlines()]
+    assert drives
+    assert all(drive["until"] > drive["start"] for drive in drives)
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        (["--tcp", "99999"], "'99999' is not a port number from 0 to 65535"),
+        (["--pace", "fast"], "'fast' is not a baud rate from 300 to 12000000"),
+        (["--lead-fault", "3=melted"], "'3=melted' is not CONTACT=open or CONTACT=short"),
+        (["--lead-fault", "99=open"], "contacts 0 to 15"),
+        (["--seed", "x"], "invalid int value: 'x'"),
+    ],
+)
+def test_a_bad_option_says_what_is_allowed(options, wrong):
+    code, message = refused(*options)
+    assert code == 2
+    assert wrong in message
