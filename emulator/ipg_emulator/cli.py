@@ -131,7 +131,11 @@ def _run(options: argparse.Namespace) -> int:
         from ipg_emulator.ports.tcp import TcpPort
 
         kind, port = "tcp", TcpPort(options.tcp)
-    runner = Runner(firmware, port, started_at=boot_finished_at(model), pace=options.pace)
+    if options.pace:
+        from ipg_emulator.ports.pacing import PacedPort
+
+        port = PacedPort(port, options.pace)
+    runner = Runner(firmware, port, started_at=boot_finished_at(model))
     if sys.stderr.isatty():
         runner.watch(StatusLine(firmware))
     else:

@@ -13,7 +13,6 @@ from typing import NoReturn, Protocol
 
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.ports import Port
-from ipg_emulator.ports.pacing import PacedBytes
 
 PARENT_POLL_US = 1_000_000
 
@@ -23,31 +22,6 @@ class Watcher(Protocol):
 
     def wake_at(self) -> int | None: ...
     def wake(self, now: int) -> None: ...
-
-
-class Line(Protocol):
-    """One direction of the line between port and firmware."""
-
-    def put(self, data: bytes, now: int, /) -> None: ...
-    def take(self, now: int, /) -> bytes: ...
-    def next_at(self) -> int | None: ...
-
-
-class ImmediateBytes:
-    """A line that takes no time."""
-
-    def __init__(self) -> None:
-        self._waiting = b""
-
-    def put(self, data: bytes, _: int, /) -> None:
-        self._waiting += data
-
-    def take(self, _: int, /) -> bytes:
-        taken, self._waiting = self._waiting, b""
-        return taken
-
-    def next_at(self) -> int | None:
-        return None
 
 
 class ParentGone(Exception):
@@ -61,13 +35,14 @@ class ParentWatch:
         self._parent = os.getppid()
         self._descriptor: int | None = None
         with suppress(OSError, AttributeError):
-            self._descriptor = os.pidfd_open(self._parent)
-            selector.register(self._descriptor, EVENT_READ, self)
-        self.check()
+            descriptor = os.pidfd_open(self._parent)
+            selector.register(descriptor, EVENT_READ, self)
+            self.check()  # a parent that ended before it could be watched
+            self._descriptor = descriptor
 
     def check(self) -> None:
         """Raise `ParentGone` once the parent is another."""
-        if os.getppid() != self._parent:
+        if self._descriptor is None and os.getppid() != self._parent:
             raise ParentGone
 
     def wake_at(self, now: int) -> int | None:
@@ -77,13 +52,11 @@ class ParentWatch:
 class Runner:
     """A firmware, its port, and the clock between them."""
 
-    def __init__(self, firmware: Firmware, port: Port, *, started_at: int, pace: int | None = None) -> None:
-        """The device's time goes on from `started_at`; `pace` is a baud rate to hold, None for none."""
+    def __init__(self, firmware: Firmware, port: Port, *, started_at: int) -> None:
+        """The device's time goes on from `started_at` microseconds."""
         self._firmware = firmware
         self._port = port
         self._origin = time.monotonic_ns() // 1000 - started_at
-        self._incoming: Line = PacedBytes(pace) if pace else ImmediateBytes()
-        self._outgoing: Line = PacedBytes(pace) if pace else ImmediateBytes()
         self._watchers: list[Watcher] = []
 
     def watch(self, watcher: Watcher) -> None:
@@ -114,34 +87,33 @@ class Runner:
                 self._firmware.power_off(self.now())
 
     def _turn(self, selector: DefaultSelector, parent: ParentWatch | None) -> None:
-        for key, _ in selector.select(self._seconds_to_sleep(parent)):
+        ready = selector.select(self._seconds_to_sleep(parent))
+        now = self.now()
+        for key, _ in ready:
             if key.data is parent:
                 raise ParentGone
-            self._incoming.put(self._port.receive(key.data), self.now())
-        now = self.now()
-        data = self._incoming.take(now)
+            self._exchange(self._port.receive(key.data, now), now)
+        self._exchange(self._port.wake(now), now)
+        for watcher in self._watchers:
+            watcher.wake(now)
+        if parent:
+            parent.check()
+
+    def _exchange(self, data: bytes, now: int) -> None:
         if data:
             self._firmware.receive(data, now)
         else:
             self._firmware.wake(now)
         output = self._firmware.take_output(now)
         if output:
-            self._outgoing.put(output, now)
-        output = self._outgoing.take(now)
-        if output:
-            self._port.send(output)
-        for watcher in self._watchers:
-            watcher.wake(now)
-        if parent:
-            parent.check()
+            self._port.send(output, now)
 
     def _seconds_to_sleep(self, parent: ParentWatch | None) -> float | None:
-        now = self.now()
-        times = [self._firmware.wake_at(), self._incoming.next_at(), self._outgoing.next_at()]
-        times += [watcher.wake_at() for watcher in self._watchers]
-        times.append(parent.wake_at(now) if parent else None)
-        earliest = min((at for at in times if at is not None), default=None)
-        return None if earliest is None else max(0, earliest - now) / 1_000_000
+        times = [self._firmware.wake_at(), self._port.wake_at(), *[watcher.wake_at() for watcher in self._watchers]]
+        if parent:
+            times.append(parent.wake_at(self.now()))
+        earliest = min([at for at in times if at is not None], default=None)
+        return None if earliest is None else max(0, earliest - self.now()) / 1_000_000
 
 
 def _exit_on_signals() -> None:

@@ -13,6 +13,7 @@ from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import check_handlers
 from ipg_emulator.firmware.link import Link
 from ipg_emulator.firmware.memory import Memory
+from ipg_emulator.firmware.timers import Timers
 from ipg_emulator.model import DeviceModel
 
 __all__ = ["Firmware", "handlers"]
@@ -36,8 +37,9 @@ class Firmware:
         self._boot(ResetCause.POWER_ON, now)
 
     def _boot(self, cause: ResetCause, now: int) -> None:
-        self.device = Device(self.model, self.board, self.memory, cause, now)
-        self.link = Link(self.device)
+        self._timers = Timers()
+        self.device = Device(self.model, self.board, self.memory, self._timers, cause=cause, now=now)
+        self.link = Link(self.device, self._timers)
         self.device.listeners.append(self._observed)
 
     def _observed(self, event: Message, now: int) -> None:
@@ -61,13 +63,11 @@ class Firmware:
 
     def wake_at(self) -> int | None:
         """When `wake` is next needed; None if only bytes can change anything."""
-        return min((at for at in (self.device.wake_at(), self.link.wake_at()) if at is not None), default=None)
+        return self._timers.next
 
     def wake(self, now: int) -> None:
         """Let happen what is due by `now`, each thing at its own time and in order."""
-        while (at := self.wake_at()) is not None and at <= now:
-            self.device.wake(at)
-            self.link.wake(at)
+        self._timers.run_due(now)
 
     def take_output(self, now: int) -> bytes:
         """The bytes to put on the wire."""

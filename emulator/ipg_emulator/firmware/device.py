@@ -39,7 +39,9 @@ class Shadow(msgspec.Struct):
 class Device:
     """One boot of the device. A restart makes a new one on the same memory and board."""
 
-    def __init__(self, model: DeviceModel, board: Board, memory: Memory, cause: ResetCause, now: int) -> None:
+    def __init__(
+        self, model: DeviceModel, board: Board, memory: Memory, timers: Timers, *, cause: ResetCause, now: int
+    ) -> None:
         self.model = model
         self.board = board
         self.memory = memory
@@ -50,17 +52,15 @@ class Device:
         self.therapy = Therapy(board.output, model.timing.stop_ramp_ms * 1000)
         self.measurements = Measurements(board.electrodes, model.impedance)
         self.battery = BatteryMonitor(model.battery)
-        self._timers = Timers()
+        self._timers = timers
         self._booted_at = now
         self._limited: set[int] = set()
         self._resume_after_measurement = False
         self._therapy_since: int | None = None
-        self._timer_actions: dict[Timer, Callable[[int], None]] = {
-            Timer.BOOT: self._boot_finished,
-            Timer.RAMP: self._ramp_finished,
-            Timer.MEASUREMENT: self._pair_measured,
-            Timer.BATTERY_CHECK: self._check_battery,
-        }
+        timers.on(Timer.BOOT, self._boot_finished)
+        timers.on(Timer.RAMP, self._ramp_finished)
+        timers.on(Timer.MEASUREMENT, self._pair_measured)
+        timers.on(Timer.BATTERY_CHECK, self._check_battery)
         memory.boot_counter += 1
         memory.count("boots")
         self.log(LogCode.BOOT, cause, now)
@@ -68,13 +68,6 @@ class Device:
         board.power.sleep(False, now)
         self._timers.set(Timer.BOOT, now + model.timing.boot_ms * 1000)
         self._boot_cause = cause
-
-    def wake_at(self) -> int | None:
-        return self._timers.next()
-
-    def wake(self, now: int) -> None:
-        for timer, at in self._timers.due(now):
-            self._timer_actions[timer](at)
 
     def uptime_us(self, now: int) -> int:
         return now - self._booted_at

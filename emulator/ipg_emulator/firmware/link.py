@@ -60,14 +60,16 @@ class Statistics(msgspec.Struct):
 class Link:
     """One boot's end of the link."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, timers: Timers) -> None:
         self.device = device
         self.session: Session | None = None
         self.events = EventQueue()
         self._statistics = Statistics()
         self._reader = FrameReader()
         self._output = bytearray()
-        self._timers = Timers()
+        self._timers = timers
+        timers.on(Timer.SESSION_IDLE, self._session_idle)
+        timers.on(Timer.EVENT_RESEND, self._send_events)
         device.listeners.append(self._notified)
 
     def receive(self, data: bytes, now: int) -> None:
@@ -90,16 +92,6 @@ class Link:
     def send_first(self, encoded: bytes) -> None:
         """Put out what was said just before the restart."""
         self._output[:0] = encoded
-
-    def wake_at(self) -> int | None:
-        return self._timers.next()
-
-    def wake(self, now: int) -> None:
-        for timer, at in self._timers.due(now):
-            if timer is Timer.SESSION_IDLE:
-                self.close_session(ClosingReason.IDLE, at)
-            else:
-                self._send_events(at)
 
     # Session
 
@@ -133,6 +125,9 @@ class Link:
         self._timers.cancel(Timer.SESSION_IDLE)
         self._timers.cancel(Timer.EVENT_RESEND)
 
+    def _session_idle(self, now: int) -> None:
+        self.close_session(ClosingReason.IDLE, now)
+
     # Requests
 
     def _reply(self, frame: Frame, now: int) -> Reply:
@@ -141,7 +136,7 @@ class Link:
             reply = self._pass_gates(entry, frame, now)
         except Refused as refused:
             reply = Reply(refused.status, NO_FLAGS, refused.detail)
-        if reply.flags & ResponseFlag.REPLAYED:
+        if reply.flags:
             self._statistics.requests_replayed += 1
         elif reply.status is Status.OK:
             self._statistics.requests_executed += 1

@@ -1,8 +1,8 @@
-"""Deadlines by name. Whoever owns them is told of each that has come, in the order of their times."""
+"""Deadlines by name, each with what is to be done when it comes. Nothing here knows what time it is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from enum import Enum, auto, unique
 
 
@@ -22,27 +22,30 @@ class Timers:
     """At most one deadline a name; times are microseconds."""
 
     def __init__(self) -> None:
+        self.next: int | None = None
+        """The earliest deadline, None if there is none."""
+        self._actions: dict[Timer, Callable[[int], None]] = {}
         self._deadlines: dict[Timer, int] = {}
+
+    def on(self, timer: Timer, action: Callable[[int], None]) -> None:
+        """Have `action` called with the deadline when it has come."""
+        self._actions[timer] = action
 
     def set(self, timer: Timer, at: int) -> None:
         self._deadlines[timer] = at
+        self.next = min(self._deadlines.values())
 
     def cancel(self, timer: Timer) -> None:
         self._deadlines.pop(timer, None)
+        self.next = min(self._deadlines.values(), default=None)
 
     def deadline(self, timer: Timer) -> int | None:
         return self._deadlines.get(timer)
 
-    def next(self) -> int | None:
-        """The earliest deadline, None if there is none."""
-        return min(self._deadlines.values(), default=None)
-
-    def due(self, now: int) -> Iterator[tuple[Timer, int]]:
-        """Take each deadline that has come, earliest first, among them those set while iterating."""
-        while self._deadlines:
+    def run_due(self, now: int) -> None:
+        """Act on each deadline that has come, earliest first, among them those set meanwhile."""
+        while self.next is not None and self.next <= now:
             timer = min(self._deadlines, key=self._deadlines.__getitem__)
             at = self._deadlines[timer]
-            if at > now:
-                return
-            del self._deadlines[timer]
-            yield timer, at
+            self.cancel(timer)
+            self._actions[timer](at)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from selectors import BaseSelector
+
+from ipg_emulator.ports import Port
+
 BITS_PER_BYTE = 10
 
 
@@ -31,3 +35,39 @@ class PacedBytes:
     def next_at(self) -> int | None:
         """When the next byte arrives; None when none is on its way."""
         return int(self._line_free_at + self._us_per_byte) + 1 if self._waiting else None
+
+
+class PacedPort:
+    """Another port, held to a baud rate in both directions."""
+
+    def __init__(self, inner: Port, baud: int) -> None:
+        self._inner = inner
+        self._incoming = PacedBytes(baud)
+        self._outgoing = PacedBytes(baud)
+
+    @property
+    def address(self) -> str:
+        return self._inner.address
+
+    def open(self, selector: BaseSelector) -> None:
+        self._inner.open(selector)
+
+    def receive(self, ready: object, now: int) -> bytes:
+        self._incoming.put(self._inner.receive(ready, now), now)
+        return self._incoming.take(now)
+
+    def send(self, data: bytes, now: int) -> None:
+        self._outgoing.put(data, now)
+
+    def wake_at(self) -> int | None:
+        times = (self._incoming.next_at(), self._outgoing.next_at())
+        return min((at for at in times if at is not None), default=None)
+
+    def wake(self, now: int) -> bytes:
+        arrived = self._outgoing.take(now)
+        if arrived:
+            self._inner.send(arrived, now)
+        return self._incoming.take(now)
+
+    def close(self) -> None:
+        self._inner.close()

@@ -6,13 +6,14 @@ import os
 import tty
 from selectors import EVENT_READ, BaseSelector
 
+from ipg_emulator.ports import Immediate
 from ipg_emulator.ports.link_path import StableLink
 from ipg_emulator.ports.queue import OutputQueue
 
 READ_BYTES = 4096
 
 
-class PtyPort:
+class PtyPort(Immediate):
     """A PTY in raw mode, with a symlink to it if a path is given.
 
     One slave descriptor stays open, so that the master does not fail with EIO while no client has it.
@@ -40,14 +41,14 @@ class PtyPort:
         selector.register(self._master, EVENT_READ, self)
         self._queue = OutputQueue(self._master, selector, self)
 
-    def receive(self, _: object, /) -> bytes:
+    def receive(self, _ready: object, _now: int, /) -> bytes:
         self._queue.flush()
         try:
             return os.read(self._master, READ_BYTES)
         except BlockingIOError:
             return b""
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, _now: int, /) -> None:
         self._queue.send(data)
 
     def close(self) -> None:

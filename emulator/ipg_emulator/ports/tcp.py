@@ -9,7 +9,7 @@ from selectors import EVENT_READ, BaseSelector
 from ipg_protocol import encode_frame, event_frame
 from ipg_protocol.commands.session import ClosingReason, SessionClosing
 
-from ipg_emulator.ports import PortError
+from ipg_emulator.ports import Immediate, PortError
 from ipg_emulator.ports.queue import OutputQueue
 
 LOOPBACK = "127.0.0.1"
@@ -17,7 +17,7 @@ READ_BYTES = 4096
 _PORT_IN_USE = encode_frame(event_frame(SessionClosing(ClosingReason.PORT_IN_USE), 0))
 
 
-class TcpPort:
+class TcpPort(Immediate):
     """Reached by pyserial's `socket://` URLs. Port 0 takes any that is free."""
 
     def __init__(self, port: int, host: str = LOOPBACK) -> None:
@@ -44,7 +44,7 @@ class TcpPort:
         self._listener.setblocking(False)
         selector.register(self._listener, EVENT_READ, self._listener)
 
-    def receive(self, ready: object, /) -> bytes:
+    def receive(self, ready: object, _now: int, /) -> bytes:
         if ready is self._listener:
             self._accept()
             return b""
@@ -62,7 +62,7 @@ class TcpPort:
             self._drop_client()
         return data
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, _now: int, /) -> None:
         if self._client is None:
             return
         try:

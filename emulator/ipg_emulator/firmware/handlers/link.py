@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ipg_protocol.command import Done, FaultCode
 from ipg_protocol.commands.link import (
     Alert,
@@ -59,22 +61,24 @@ def identify(_: Identify, context: Context) -> Identity:
     )
 
 
+_ALERTS: tuple[tuple[int, Callable[[Context], object]], ...] = (
+    (Alert.SESSION_OPEN.value, lambda context: context.link.session),
+    (Alert.FAULT_LATCHED.value, lambda context: context.device.memory.latched_faults),
+    (Alert.COMPLIANCE_LIMITED.value, lambda context: context.device.therapy.limited_areas()),
+    (Alert.CLOCK_NOT_SET.value, lambda context: context.device.memory.clock_offset_us is None),
+    (Alert.CYCLE_OFF.value, lambda context: context.device.therapy.cycle_off(context.now)),
+)
+
+
 @handles(GetStatus)
 def get_status(_: GetStatus, context: Context) -> DeviceStatus:
     device, now = context.device, context.now
-    alerts = {
-        Alert.SESSION_OPEN: context.link.session is not None,
-        Alert.FAULT_LATCHED: bool(device.memory.latched_faults),
-        Alert.COMPLIANCE_LIMITED: bool(device.therapy.limited_areas()),
-        Alert.CLOCK_NOT_SET: device.memory.clock_offset_us is None,
-        Alert.CYCLE_OFF: device.therapy.cycle_off(now),
-    }
     return DeviceStatus(
         state=device.state,
         active_program=device.configuration.active_program,
         battery_tier=device.battery.tier,
         unacknowledged_events=len(context.link.events),
-        alerts=Alert(sum(alert for alert, is_up in alerts.items() if is_up)),
+        alerts=Alert(sum(alert for alert, is_up in _ALERTS if is_up(context))),
         revision=device.configuration.revision,
         boot_counter=device.memory.boot_counter,
         uptime_seconds=device.uptime_us(now) // 1_000_000,

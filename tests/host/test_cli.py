@@ -1,0 +1,248 @@
+"""`ipg-host` against a virtual device in the same process: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import sys
+
+import pytest
+from ipg_host.cli import main
+from ipg_host.cli.main import build_parser
+from ipg_host.cli.verbs import VERBS
+from ipg_host.serial import open_port
+from ipg_protocol import Reply, ResponseFlag, Role, State, Status
+from ipg_protocol.command import BootDetail, Done
+from ipg_protocol.commands.link import GetStatus, Identify
+from ipg_protocol.commands.session import CloseSession, OpenSession, Session
+from ipg_protocol.commands.therapy import StartTherapy, TherapyState
+
+DEVICE = "ipg://scs-rechargeable?seed=1&open=3&short=12"
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    monkeypatch.setenv("IPG_PORT", DEVICE)
+
+    def run_line(line: str) -> tuple[int, str, str]:
+        code = main(line.split())
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run_line
+
+
+@pytest.fixture
+def shell(run, monkeypatch):
+    def run_lines(*lines: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(lines) + "\n"))
+        return run("shell")
+
+    return run_lines
+
+
+EVERY_COMMAND = {
+    "status": "status",
+    "capabilities": "capabilities",
+    "programs": "programs",
+    "program show": "program show 0",
+    "program select": "program select 1",
+    "program write": "program write 3 {file}",
+    "program erase": "program erase 1",
+    "start": "start --wait",
+    "stop": "stop --immediate",
+    "amplitude get": "amplitude get",
+    "amplitude set": "amplitude set 2.5mA",
+    "amplitude step": "amplitude step +1",
+    "impedance": "impedance --cathode 0 --anode 1",
+    "battery": "battery",
+    "log": "log --last 2",
+    "counters": "counters",
+    "faults": "faults",
+    "faults clear": "faults clear short-circuit",
+    "limits": "limits",
+    "limits set": "limits set --amplitude 20mA",
+}
+
+
+def test_every_command_is_tried_here():
+    assert {" ".join(verb.path) for verb in VERBS} == set(EVERY_COMMAND)
+
+
+@pytest.mark.parametrize("line", EVERY_COMMAND.values())
+def test_a_command_prints_for_people_and_for_programs(run, tmp_path, line):
+    file = tmp_path / "program.toml"
+    file.write_text(run("program show 0")[1])
+    line = line.format(file=file)
+    code, out, err = run(line)
+    assert (code, err) == (0, "")
+    assert out.strip()
+    code, out, _ = run(f"--json {line}")
+    assert code == 0
+    assert isinstance(json.loads(out), dict)
+
+
+def test_json_has_units_in_its_keys_and_names_for_codes(run):
+    battery = json.loads(run("--json battery")[1])
+    assert battery["tier"] == "OK"
+    assert set(battery) == {"millivolts", "charge_permille", "tier", "temperature_millicelsius", "drain_microamps"}
+
+
+def test_impedance_names_open_and_short(run):
+    _, out, _ = run("--json impedance")
+    verdicts = {pair["cathode"]: pair["verdict"] for pair in json.loads(out)["pairs"]}
+    assert {contact: verdict for contact, verdict in verdicts.items() if verdict != "OK"} == {3: "OPEN", 12: "SHORT"}
+
+
+def test_a_program_that_is_shown_can_be_written(shell, run, tmp_path):
+    file = tmp_path / "program.toml"
+    file.write_text(run("program show 0")[1])
+    _, out, err = shell(f"program write 5 {file}", "program show 5")
+    assert err == ""
+    assert out.endswith(file.read_text())
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("amplitude set 99mA", 1, "amplitude 99 mA; allowed are 0 mA to 8 mA in steps of 0.1 mA, the nearest is 8 mA"),
+        ("--role clinician amplitude set 2.55mA", 1, "OFF_GRID"),
+        ("--role observer start", 1, "START_THERAPY refused (NOT_PERMITTED): this takes the role PATIENT"),
+        ("amplitude set 2.5", 2, "'2.5' has no unit: write it in uA or mA, such as 2.5mA"),
+        ("amplitude set 2.5V", 2, "has the unit 'V'"),
+        ("amplitude step none", 2, "steps must be a whole number"),
+        ("program show -1", 2, "program must be a number from 0 to 253"),
+        ("program write 0 /nonexistent.toml", 2, "/nonexistent.toml: No such file or directory"),
+        ("faults clear flood", 2, "'flood' is not a fault"),
+        ("limits set", 2, "give at least one limit"),
+        ("impedance --anode left", 2, "'left' is neither a contact number"),
+        ("--timeout soon status", 2, "--timeout must be a number of seconds"),
+        ("", 2, "the following arguments are required: COMMAND"),
+        ("dance", 2, "invalid choice: 'dance'"),
+        ("--port / status", 3, "it is a directory, not a serial port"),
+        ("--port ipg://no-such-model status", 3, "unknown model 'no-such-model'"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_an_exit_code(run, line, code, message):
+    found, out, err = run(line)
+    assert (found, out) == (code, "")
+    assert message in err
+    assert err.startswith("ipg-host: ")
+    assert err.count("\n") == 1
+
+
+def test_no_port_is_wrong_usage(run, monkeypatch):
+    monkeypatch.delenv("IPG_PORT")
+    assert run("status") == (2, "", "ipg-host: no port: give --port PORT or set IPG_PORT\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"), [(None, "IDENTIFY: no answer to 5 sends"), (b"login: ", "bytes came that hold no frame")]
+)
+def test_silence_and_garbage_have_one_exit_code(run, scripted, monkeypatch, answer, message):
+    monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
+    scripted.script = {Identify: lambda _: answer}
+    code, _, err = run("status")
+    assert code == 4
+    assert message in err
+
+
+def test_a_change_without_an_answer_has_its_own_exit_code(run, scripted, monkeypatch):
+    monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
+    scripted.script = {OpenSession: lambda request: Session(request.role, 1, 30_000, 0), StartTherapy: lambda _: None}
+    found, _, err = run("start")
+    assert found == 5
+    assert "it may have been carried out or not" in err
+
+
+def test_a_device_that_vanishes_in_the_middle_is_told(run, scripted, monkeypatch):
+    monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
+
+    def vanish(_):
+        scripted.broken = True
+
+    scripted.script = {Identify: vanish, GetStatus: vanish}
+    found, _, err = run("status")
+    assert found == 4
+    assert "the port is gone: Input/output error" in err
+
+
+def test_a_port_in_use_has_an_exit_code(run):
+    device, host = pty.openpty()
+    port = open_port(os.ttyname(host))
+    assert run(f"--port {os.ttyname(host)} status")[0] == 3
+    port.close()
+    os.close(device)
+    os.close(host)
+
+
+def test_interrupting_has_an_exit_code(run, scripted, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
+    scripted.script = {Identify: interrupt}
+    assert run("status") == (130, "", "ipg-host: interrupted\n")
+
+
+def test_each_command_takes_the_lowest_role_that_may():
+    roles = {" ".join(verb.path): verb.role for verb in VERBS}
+    assert roles["status"] is None
+    assert roles["stop"] is None
+    assert roles["programs"] is Role.OBSERVER
+    assert roles["start"] is Role.PATIENT
+    assert roles["program write"] is Role.CLINICIAN
+
+
+def test_the_shell_keeps_one_connection_and_survives_errors(shell):
+    code, out, err = shell("amplitude set 3mA", "dance", "amplitude set 99mA", "", "--json amplitude get", "exit", "status")
+    assert code == 0
+    assert json.loads(out[out.index("{") :])["programmed_microamps"] == 3000
+    assert "invalid choice: 'dance'" in err
+    assert "OUT_OF_RANGE" in err
+
+
+def test_the_shell_takes_a_higher_role_when_a_command_needs_it(shell):
+    code, out, err = shell("programs", "program erase 1", "counters")
+    assert (code, err) == (0, "")
+    assert "sessions            3" not in out
+    assert "sessions            2" in out
+
+
+def test_a_session_that_was_lost_is_opened_again(run, scripted, monkeypatch):
+    refused = Reply(Status.NO_SESSION, ResponseFlag(0), BootDetail(2))
+    answers = iter([refused, TherapyState(State.RAMPING, 2000)])
+    monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
+    scripted.script = {
+        OpenSession: lambda request: Session(request.role, 2, 30_000, 0),
+        StartTherapy: lambda _: next(answers),
+        CloseSession: lambda _: Done(),
+    }
+    code, out, _ = run("start")
+    assert (code, [type(request) for request in scripted.requests[:4]]) == (0, [OpenSession, StartTherapy] * 2)
+    assert "RAMPING" in out
+
+
+def test_help_documents_every_exit_code(capsys):
+    with pytest.raises(SystemExit) as caught:
+        build_parser().parse_args(["--help"])
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    listed = out[out.index("exit codes:") :].splitlines()[1:]
+    assert [line.split()[0] for line in listed] == ["0", "1", "2", "3", "4", "5", "130"]
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh"])
+def test_a_completion_script_can_be_printed(capsys, name):
+    with pytest.raises(SystemExit):
+        main(["--print-completion", name])
+    assert "impedance" in capsys.readouterr().out
+
+
+def test_frames_are_logged_decoded_at_debug_level(run, caplog):
+    caplog.set_level("DEBUG", logger="ipg_host")
+    run("battery")
+    assert "GetBattery()" in caplog.text
+    assert "Battery(millivolts=" in caplog.text

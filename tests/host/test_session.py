@@ -1,0 +1,342 @@
+"""The sans-IO session: bytes and times in, bytes and outcomes out."""
+
+from __future__ import annotations
+
+import pytest
+from ipg_host.errors import GarbageAnswer, InputError, LinkLost, NoAnswer, OutcomeUnknown, PortInUse, SessionLost
+from ipg_host.inbox import GAP_PATIENCE_US
+from ipg_host.session import FIRST_TIMEOUT_US, MAXIMUM_SENDS, UNNUMBERED, Session
+from ipg_protocol import (
+    COMMAND_OF,
+    Frame,
+    FrameReader,
+    Kind,
+    Reply,
+    ResponseFlag,
+    Role,
+    Status,
+    decode,
+    encode_frame,
+    event_frame,
+    reply_frame,
+)
+from ipg_protocol.command import BootDetail, RequestDetail, State
+from ipg_protocol.commands.link import GetTime, Ping, Pong, ResetCause, ResetHappened
+from ipg_protocol.commands.power import BatteryTier, BatteryTierChanged
+from ipg_protocol.commands.session import ClosingReason, OpenSession, SessionClosing
+from ipg_protocol.commands.session import Session as Terms
+from ipg_protocol.commands.therapy import Amplitude, SetAmplitude, StartTherapy, StopMode, StopTherapy, TherapyState
+
+TERMS = Terms(role=Role.CLINICIAN, boot_counter=3, idle_timeout_ms=30_000, last_transaction=41)
+
+
+def make(jitter: float = 0.0, events: list | None = None) -> Session:
+    return Session(lambda: jitter, None if events is None else events.append)
+
+
+def sent(session: Session) -> list[Frame]:
+    return FrameReader().feed(session.take_output(), 0)
+
+
+def answer(request, request_id: int, body, status: Status = Status.OK) -> bytes:
+    return encode_frame(reply_frame(COMMAND_OF[type(request)].opcode, request_id, Reply(status, ResponseFlag(0), body)))
+
+
+def event(message, number: int) -> bytes:
+    return encode_frame(event_frame(message, number))
+
+
+def in_session() -> Session:
+    session = make()
+    opening = OpenSession(role=Role.CLINICIAN, host_id=1, nonce=2)
+    session.request(opening, 0)
+    session.take_output()
+    session.receive(answer(opening, 1, TERMS), 0)
+    return session
+
+
+def set_amplitude(transaction: int = UNNUMBERED) -> SetAmplitude:
+    return SetAmplitude(transaction=transaction, area=0, amplitude_microamps=1000)
+
+
+def test_an_answer_settles_its_request():
+    session = make()
+    exchange = session.request(Ping(token=6), 0)
+    session.receive(answer(exchange.request, 1, Pong(token=6)), 10)
+    assert exchange.result() == Pong(token=6)
+    assert session.wake_at() is None
+
+
+def test_an_answer_may_come_byte_by_byte():
+    session = make()
+    exchange = session.request(Ping(token=6), 0)
+    for byte in answer(exchange.request, 1, Pong(token=6)):
+        assert not exchange.done
+        session.receive(bytes([byte]), 10)
+    assert exchange.result() == Pong(token=6)
+
+
+def test_an_answer_between_noise_and_a_tail_counts():
+    session = make()
+    exchange = session.request(Ping(token=6), 0)
+    whole = answer(exchange.request, 1, Pong(token=6))
+    session.receive(b"\x11noise\x00\x07" + whole + whole[:9], 10)
+    assert exchange.result() == Pong(token=6)
+
+
+def test_each_request_takes_the_next_id():
+    session = make()
+    for token in range(3):
+        session.request(Ping(token=token), 0)
+    assert [frame.request_id for frame in sent(session)] == [1, 2, 3]
+
+
+def test_a_retry_is_the_same_bytes():
+    session = make()
+    session.request(Ping(token=6), 0)
+    first = session.take_output()
+    session.wake(FIRST_TIMEOUT_US)
+    assert session.take_output() == first
+
+
+def test_nothing_is_sent_again_before_its_time():
+    session = make()
+    session.request(Ping(token=6), 0)
+    session.take_output()
+    session.wake(FIRST_TIMEOUT_US - 1)
+    assert session.take_output() == b""
+
+
+def test_timeouts_double_and_end_after_five_sends():
+    session = make()
+    exchange = session.request(Ping(token=6), 0)
+    waits = []
+    now = 0
+    while not exchange.done:
+        waits.append(session.wake_at() - now)
+        now = session.wake_at()
+        session.wake(now)
+    assert waits == [150_000, 300_000, 600_000, 1_200_000, 2_400_000]
+    assert len(sent(session)) == MAXIMUM_SENDS
+    with pytest.raises(NoAnswer, match="PING: no answer to 5 sends"):
+        exchange.result()
+
+
+def test_jitter_spreads_retries_by_up_to_a_quarter():
+    session = make(jitter=1.0)
+    session.request(Ping(token=6), 0)
+    session.wake(150_000)
+    assert session.wake_at() == 150_000 + 300_000 + 75_000
+
+
+def test_the_first_timeout_follows_a_slow_link():
+    session = make()
+    slow = session.request(Ping(token=6), 0)
+    session.receive(answer(slow.request, 1, Pong(token=6)), 100_000)
+    session.request(Ping(token=7), 1_000_000)
+    assert session.wake_at() == 1_000_000 + 400_000
+
+
+def test_the_answer_to_a_retry_tells_nothing_of_the_round_trip():
+    session = make()
+    exchange = session.request(Ping(token=6), 0)
+    session.wake(150_000)
+    session.receive(answer(exchange.request, 1, Pong(token=6)), 150_001)
+    assert exchange.done
+    assert session.smoothed_round_trip_us is None
+
+
+def test_a_change_without_an_answer_may_have_been_carried_out():
+    session = in_session()
+    exchange = session.request(set_amplitude(), 0)
+    while not exchange.done:
+        session.wake(session.wake_at())
+    with pytest.raises(OutcomeUnknown, match="may have been carried out or not") as caught:
+        exchange.result()
+    assert not isinstance(caught.value, NoAnswer)
+    assert caught.value.transaction == 42
+
+
+def test_bytes_without_a_frame_are_called_garbage():
+    session = make()
+    exchange = session.request(Ping(token=6), 0)
+    session.receive(b"login: ", 10)
+    while not exchange.done:
+        session.wake(session.wake_at())
+    with pytest.raises(GarbageAnswer, match="7 bytes came that hold no frame"):
+        exchange.result()
+
+
+def test_an_answer_that_does_not_fit_its_layout_is_garbage():
+    session = make()
+    exchange = session.request(Ping(token=6), 0)
+    session.receive(encode_frame(Frame(Kind.RESPONSE, 1, 1, b"\0\0\1\2")), 10)
+    with pytest.raises(GarbageAnswer, match="cannot be read"):
+        exchange.result()
+
+
+@pytest.mark.parametrize(
+    "stale", [answer(Ping(token=6), 9, Pong(token=6)), answer(GetTime(), 1, RequestDetail(1), Status.STALE)]
+)
+def test_an_answer_to_something_else_is_ignored(stale):
+    session = make()
+    exchange = session.request(Ping(token=6), 0)
+    session.receive(stale, 10)
+    assert not exchange.done
+
+
+def test_pending_means_that_the_answer_is_still_coming():
+    session = in_session()
+    exchange = session.request(set_amplitude(), 0)
+    session.receive(answer(exchange.request, 1, RequestDetail(1), Status.PENDING), 10)
+    assert not exchange.done
+    session.receive(answer(exchange.request, 1, Amplitude(0, 1000, 2)), 20)
+    assert exchange.result() == Amplitude(0, 1000, 2)
+
+
+def test_one_change_and_four_reads_are_outstanding_and_stop_passes_them():
+    session = in_session()
+    for request in [set_amplitude(), *(Ping(token=token) for token in range(5)), set_amplitude()]:
+        session.request(request, 0)
+    assert len(sent(session)) == 5
+    session.request(StopTherapy(mode=StopMode.RAMP), 0)
+    assert [frame.opcode for frame in sent(session)] == [0x0302]
+
+
+def test_an_answer_lets_the_next_in_line_go():
+    session = in_session()
+    first = session.request(set_amplitude(), 0)
+    session.request(set_amplitude(), 0)
+    session.take_output()
+    session.receive(answer(first.request, 1, Amplitude(0, 1000, 2)), 10)
+    assert [frame.request_id for frame in sent(session)] == [2]
+
+
+def test_a_session_is_opened_alone_and_numbers_from_one():
+    session = make()
+    ping = session.request(Ping(token=6), 0)
+    opening = session.request(OpenSession(role=Role.PATIENT, host_id=1, nonce=2), 0)
+    session.request(Ping(token=7), 0)
+    assert len(sent(session)) == 1
+    session.receive(answer(ping.request, 1, Pong(token=6)), 10)
+    assert [frame.opcode for frame in sent(session)] == [0x0101]
+    session.receive(answer(opening.request, 2, TERMS), 20)
+    assert session.terms == TERMS
+    assert [frame.request_id for frame in sent(session)] == [1]
+
+
+def test_an_id_that_is_still_outstanding_is_passed_over():
+    session = make()
+    opening = session.request(OpenSession(role=Role.PATIENT, host_id=1, nonce=2), 0)
+    session.request(StopTherapy(mode=StopMode.RAMP), 0)
+    session.receive(answer(opening.request, 1, TERMS), 10)
+    session.take_output()
+    for token in range(2):
+        session.request(Ping(token=token), 20)
+    assert [frame.request_id for frame in sent(session)] == [1, 3]
+
+
+def test_transactions_go_on_from_the_last_the_device_has():
+    session = in_session()
+    first = session.request(set_amplitude(), 0)
+    session.receive(answer(first.request, 1, Amplitude(0, 1000, 2)), 10)
+    session.request(StartTherapy(transaction=UNNUMBERED), 20)
+    transactions = [decode(SetAmplitude, sent(session)[0].payload).transaction, session.request(Ping(token=1), 20).request_id]
+    assert transactions == [42, 3]
+    assert first.request.transaction == 42
+
+
+def test_a_transaction_that_is_given_is_kept():
+    session = in_session()
+    assert session.request(set_amplitude(transaction=7), 0).request.transaction == 7
+
+
+def test_a_transaction_of_unknown_outcome_is_never_used_for_another_intent():
+    session = in_session()
+    lost = session.request(set_amplitude(), 0)
+    while not lost.done:
+        session.wake(session.wake_at())
+    opening = session.request(OpenSession(role=Role.CLINICIAN, host_id=1, nonce=3), 0)
+    session.receive(answer(opening.request, opening.request_id, TERMS), 10)
+    assert session.request(set_amplitude(), 20).request.transaction == 43
+
+
+def test_a_value_that_does_not_fit_its_field_is_not_sent():
+    session = make()
+    exchange = session.request(Ping(token=-1), 0)
+    assert session.take_output() == b""
+    with pytest.raises(InputError, match="token = -1 does not fit u32"):
+        exchange.result()
+
+
+def test_a_refusal_for_want_of_a_session_ends_it_here_too():
+    session = in_session()
+    exchange = session.request(set_amplitude(), 0)
+    session.receive(answer(exchange.request, 1, BootDetail(boot_counter=4), Status.NO_SESSION), 10)
+    with pytest.raises(SessionLost) as caught:
+        exchange.result()
+    assert caught.value.detail.boot_counter == 4
+    assert session.terms is None
+
+
+def test_an_event_is_delivered_once_and_acknowledged_each_time():
+    events: list = []
+    session = make(events=events)
+    message = BatteryTierChanged(tier=BatteryTier.LOW, millivolts=3600)
+    session.receive(event(message, 7) + event(message, 7), 0)
+    assert events == [message]
+    assert [(frame.kind, frame.request_id) for frame in sent(session)] == [(Kind.EVENT_ACK, 7), (Kind.EVENT_ACK, 7)]
+
+
+def test_only_numbers_without_a_gap_are_acknowledged():
+    session = make(events=[])
+    for number in (1, 3, 2):
+        session.receive(event(BatteryTierChanged(tier=BatteryTier.LOW, millivolts=number), number), 0)
+    assert [frame.request_id for frame in sent(session)] == [1, 1, 3]
+
+
+def test_a_gap_that_stands_for_three_seconds_is_passed():
+    session = make(events=[])
+    for number in (1, 3):
+        session.receive(event(BatteryTierChanged(tier=BatteryTier.LOW, millivolts=number), number), 0)
+    session.take_output()
+    assert session.wake_at() == GAP_PATIENCE_US
+    session.wake(GAP_PATIENCE_US)
+    assert [frame.request_id for frame in sent(session)] == [3]
+
+
+def test_event_numbers_begin_anew_after_a_boot_which_ends_the_session():
+    session = in_session()
+    session.receive(event(BatteryTierChanged(tier=BatteryTier.LOW, millivolts=3600), 9), 0)
+    session.receive(event(ResetHappened(cause=ResetCause.COMMAND, boot_counter=4), 1), 10)
+    assert [frame.request_id for frame in sent(session)] == [9, 1]
+    assert session.terms is None
+
+
+def test_an_event_that_is_not_understood_is_acknowledged_all_the_same():
+    session = make(events=[])
+    session.receive(encode_frame(Frame(Kind.EVENT, 0x8FFF, 5, b"")), 0)
+    assert [frame.request_id for frame in sent(session)] == [5]
+
+
+def test_a_second_client_is_told_that_the_port_is_in_use():
+    session = make()
+    exchange = session.request(Ping(token=6), 0)
+    session.receive(event(SessionClosing(reason=ClosingReason.PORT_IN_USE), 0), 10)
+    with pytest.raises(PortInUse):
+        exchange.result()
+
+
+def test_a_lost_link_settles_everything_at_once():
+    session = in_session()
+    exchanges = [session.request(request, 0) for request in (set_amplitude(), Ping(token=1), set_amplitude())]
+    session.lose(LinkLost("gone"))
+    assert [type(exchange.error) for exchange in exchanges] == [OutcomeUnknown, LinkLost, LinkLost]
+    assert isinstance(session.request(Ping(token=2), 10).error, LinkLost)
+
+
+def test_stop_is_answered_without_a_session():
+    session = make()
+    exchange = session.request(StopTherapy(mode=StopMode.IMMEDIATE), 0)
+    session.receive(answer(exchange.request, 1, TherapyState(state=State.IDLE, ramp_ms=0)), 10)
+    assert exchange.result().state is State.IDLE
