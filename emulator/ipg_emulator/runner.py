@@ -33,20 +33,23 @@ class ParentWatch:
 
     def __init__(self, selector: DefaultSelector) -> None:
         self._parent = os.getppid()
-        self._descriptor: int | None = None
+        self._next: int | None = 0
         with suppress(OSError, AttributeError):
-            descriptor = os.pidfd_open(self._parent)
-            selector.register(descriptor, EVENT_READ, self)
-            self.check()  # a parent that ended before it could be watched
-            self._descriptor = descriptor
+            selector.register(os.pidfd_open(self._parent), EVENT_READ, self)
+            self._next = None
+        self._check()  # it may have ended before it could be watched
 
-    def check(self) -> None:
-        """Raise `ParentGone` once the parent is another."""
-        if self._descriptor is None and os.getppid() != self._parent:
+    def wake_at(self) -> int | None:
+        return self._next
+
+    def wake(self, now: int) -> None:
+        if self._next is not None and now >= self._next:
+            self._next = now + PARENT_POLL_US
+            self._check()
+
+    def _check(self) -> None:
+        if os.getppid() != self._parent:
             raise ParentGone
-
-    def wake_at(self, now: int) -> int | None:
-        return None if self._descriptor is not None else now + PARENT_POLL_US
 
 
 class Runner:
@@ -73,33 +76,28 @@ class Runner:
             PortError: the port cannot be had.
         """
         with DefaultSelector() as selector:
-            parent = None if outlive_parent else ParentWatch(selector)
+            if not outlive_parent:
+                self.watch(ParentWatch(selector))
             self._port.open(selector)
             try:
                 _exit_on_signals()
                 ready()
                 while True:
-                    self._turn(selector, parent)
+                    self._turn(selector)
             except ParentGone:
                 return
             finally:
                 self._port.close()
                 self._firmware.power_off(self.now())
 
-    def _turn(self, selector: DefaultSelector, parent: ParentWatch | None) -> None:
-        ready = selector.select(self._seconds_to_sleep(parent))
+    def _turn(self, selector: DefaultSelector) -> None:
+        ready = selector.select(self._seconds_to_sleep())
         now = self.now()
+        data = self._port.wake(now)
         for key, _ in ready:
-            if key.data is parent:
+            if isinstance(key.data, ParentWatch):
                 raise ParentGone
-            self._exchange(self._port.receive(key.data, now), now)
-        self._exchange(self._port.wake(now), now)
-        for watcher in self._watchers:
-            watcher.wake(now)
-        if parent:
-            parent.check()
-
-    def _exchange(self, data: bytes, now: int) -> None:
+            data += self._port.receive(key.data, now)
         if data:
             self._firmware.receive(data, now)
         else:
@@ -107,12 +105,14 @@ class Runner:
         output = self._firmware.take_output(now)
         if output:
             self._port.send(output, now)
+        for watcher in self._watchers:
+            watcher.wake(now)
 
-    def _seconds_to_sleep(self, parent: ParentWatch | None) -> float | None:
-        times = [self._firmware.wake_at(), self._port.wake_at(), *[watcher.wake_at() for watcher in self._watchers]]
-        if parent:
-            times.append(parent.wake_at(self.now()))
-        earliest = min([at for at in times if at is not None], default=None)
+    def _seconds_to_sleep(self) -> float | None:
+        earliest = self._firmware.wake_at()
+        for at in (self._port.wake_at(), *[watcher.wake_at() for watcher in self._watchers]):
+            if at is not None and (earliest is None or at < earliest):
+                earliest = at
         return None if earliest is None else max(0, earliest - self.now()) / 1_000_000
 
 

@@ -112,9 +112,15 @@ def test_a_refused_change_is_not_seen(bench):
     assert bench.ask(TransactionStatus(3)).outcome is TransactionOutcome.NOT_SEEN
 
 
-def test_transaction_zero_is_reserved(bench):
-    status, detail = bench.refused(SelectProgram(0, 0))
-    assert (status, detail.field, detail.minimum) == (Status.OUT_OF_RANGE, 0, 1)
+def test_transaction_zero_is_reserved_and_its_refusal_is_kept(bench):
+    refusal = bench.reply(SelectProgram(0, 0), 1)
+    assert (refusal.status, refusal.body.field, refusal.body.minimum) == (Status.OUT_OF_RANGE, 0, 1)
+    assert bench.reply(SelectProgram(1, 0), 1).status is Status.ID_REUSED
+
+
+def test_a_transaction_used_for_something_else_is_refused(bench):
+    bench.ask(SelectProgram(1, 1))
+    assert bench.refused(SelectProgram(1, 0)) == (Status.ID_REUSED, RequestDetail(1))
 
 
 def test_opening_twice_with_the_same_nonce_keeps_the_session(bench):

@@ -135,7 +135,7 @@ class Link:
         try:
             reply = self._pass_gates(entry, frame, now)
         except Refused as refused:
-            reply = Reply(refused.status, NO_FLAGS, refused.detail)
+            reply = _refusal(refused)
         if reply.flags:
             self._statistics.requests_replayed += 1
         elif reply.status is Status.OK:
@@ -155,15 +155,14 @@ class Link:
             return reply
         request = self._decode(entry, frame)
         reply = self._earlier_reply(session, frame, request)
-        if reply is not None:
-            return reply
-        if self.device.state not in entry.states:
-            raise Refused(Status.WRONG_STATE, StateDetail(self.device.state))
-        reply = self._execute(entry, request, session, now)
+        if reply is None:
+            if self.device.state not in entry.states:
+                raise Refused(Status.WRONG_STATE, StateDetail(self.device.state))
+            reply = self._execute(entry, request, session, now)
+            if session is not None and is_change(request) and reply.status is Status.OK:
+                self._record(session, frame, request.transaction, reply)
         if session is not None:
             session.keep(frame, reply)
-            if is_change(request) and reply.status is Status.OK:
-                self._record(session, frame, request.transaction, reply)
         return reply
 
     def _session_for(self, entry: Command, now: int) -> Session | None:
@@ -188,19 +187,19 @@ class Link:
         return None
 
     def _earlier_reply(self, session: Session | None, frame: Frame, request: Message) -> Reply | None:
-        """The reply to the same intent under another request id: the session opened, or the transaction committed."""
+        """The reply that follows from an earlier request of another id: the session opened, or the transaction committed."""
         if isinstance(request, OpenSession):
             opened = self.session.opened_by if self.session else None
             return _replayed(opened.reply) if opened and opened.payload == frame.payload else None
         if session is None or not is_change(request):
             return None
         if request.transaction == 0:
-            raise out_of_range(request, "transaction", 1, 2**32 - 1, value=0)
+            return _refusal(out_of_range(request, "transaction", 1, 2**32 - 1, value=0))
         committed = self.device.memory.journal(session.host_id).kept.get(request.transaction)
         if committed is None:
             return None
         if (committed.opcode, committed.payload) != (frame.opcode, frame.payload):
-            raise Refused(Status.ID_REUSED, RequestDetail(request.transaction))
+            return _refusal(Refused(Status.ID_REUSED, RequestDetail(request.transaction)))
         return _replayed(Reply(Status.OK, NO_FLAGS, wire.decode(CATALOGUE[frame.opcode].response, committed.answer)))
 
     def _decode(self, entry: Command, frame: Frame) -> Message:
@@ -217,7 +216,7 @@ class Link:
         try:
             answer = HANDLERS[entry.request](request, Context(self.device, self, role, now))
         except Refused as refused:
-            return Reply(refused.status, NO_FLAGS, refused.detail)
+            return _refusal(refused)
         return Reply(Status.OK, NO_FLAGS, answer)
 
     def _record(self, session: Session, frame: Frame, transaction: int, reply: Reply) -> None:
@@ -271,6 +270,10 @@ class Link:
             events_sent=own.events_sent,
             output_dropped=own.output_dropped,
         )
+
+
+def _refusal(refused: Refused) -> Reply:
+    return Reply(refused.status, NO_FLAGS, refused.detail)
 
 
 def _replayed(reply: Reply) -> Reply:

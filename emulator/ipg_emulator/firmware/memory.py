@@ -150,4 +150,4 @@ class Memory:
 
     @property
     def latched_faults(self) -> list[FaultCode]:
-        return sorted(fault for fault, record in self.faults.items() if record.latch is Latch.LATCHED)
+        return [fault for fault in sorted(self.faults) if self.faults[fault].latch is Latch.LATCHED] if self.faults else []

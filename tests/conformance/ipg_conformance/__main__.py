@@ -1,0 +1,7 @@
+"""`python -m ipg_conformance` is `ipg-conformance`."""
+
+import sys
+
+from ipg_conformance.cli import main
+
+sys.exit(main())

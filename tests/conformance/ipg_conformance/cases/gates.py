@@ -1,0 +1,245 @@
+"""REQ-CMD: what every command has in common, derived from the catalogue: payloads, sessions, roles, states, refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ipg_protocol import CATALOGUE, COMMAND_OF, Command, Reply, Request, Role, State, Status, encode
+from ipg_protocol.command import WHOLE_MESSAGE
+from ipg_protocol.commands.link import EnterShelfMode, FactoryReset, GetStatus, Reset, SetTime
+from ipg_protocol.commands.log import ClearFault
+from ipg_protocol.commands.session import CloseSession
+from ipg_protocol.commands.therapy import StartTherapy
+from ipg_protocol.wire import is_fixed, minimum_size
+
+from ipg_conformance.case import Need, NotApplicable, case, expect, expect_ok, expect_refusal
+from ipg_conformance.device import Device
+from ipg_conformance.payloads import bad_fields, too_long, too_short
+from ipg_conformance.samples import valid_request, zeros
+from ipg_conformance.states import bring_to
+
+EVERY = [(command.name, command) for command in CATALOGUE.values()]
+WITH_ROLE = [(name, command) for name, command in EVERY if command.role is not None]
+ABOVE_OBSERVER = [(name, command) for name, command in EVERY if command.role]
+CHANGES = [(name, command) for name, command in EVERY if command.is_change]
+WITH_ENUMERATION = [
+    (name, command) for name, command in EVERY if [*bad_fields(command.request, encode(zeros(command.request)))]
+]
+KEEPS_REVISION = (StartTherapy, Reset, SetTime, EnterShelfMode, ClearFault)
+
+BOOT_ATTEMPTS = 5
+
+
+@case("CMD/UNKNOWN/BI-01", "REQ-CMD-001")
+def unknown_opcode(device: Device) -> None:
+    """Opcodes next to known ones, and far from any, are refused UNKNOWN_COMMAND."""
+    near = {opcode + step for opcode in CATALOGUE for step in (-1, 1, 0x100)}
+    for opcode in sorted((near | {0, 0x7FFF, 0x8001, 0xFFFF}) - CATALOGUE.keys()):
+        reply = device.tester.request_bytes(opcode, b"")
+        expect_refusal(f"opcode {opcode:#06x}", reply, Status.UNKNOWN_COMMAND)
+
+
+@case("CMD/UNKNOWN/BI-02", "REQ-CMD-001")
+def unknown_opcode_without_session(device: Device) -> None:
+    """Without a session, too, an unknown opcode is refused UNKNOWN_COMMAND."""
+    device.ask(CloseSession())
+    expect_refusal("opcode 0x7E7E", device.tester.request_bytes(0x7E7E, b"\1"), Status.UNKNOWN_COMMAND)
+
+
+@case("CMD/VALID/BV-01", "REQ-CMD-008", each=EVERY)
+def valid_use(device: Device, command: Command) -> None:
+    """A valid request is accepted, and its answer has the declared layout."""
+    expect_ok(device.request(valid_request(device, command)), command.response, command.name)
+
+
+@case("CMD/REVISION/BV-01", "REQ-CMD-009", each=CHANGES)
+def revision_rises_with_changes(device: Device, command: Command) -> None:
+    """A change of configuration raises the revision by one; START, RESET, SET_TIME, shelf and CLEAR_FAULT leave it."""
+    request = valid_request(device, command)
+    before = device.status().revision
+    device.ask(request)
+    expect("the revision", device.status().revision, before + (command.request not in KEEPS_REVISION))
+
+
+@case("CMD/REVISION/BV-02", "REQ-CMD-009", each=[(name, command) for name, command in EVERY if not command.is_change])
+def revision_stays(device: Device, command: Command) -> None:
+    """A request that is no change leaves the revision."""
+    request = valid_request(device, command)
+    before = device.status().revision
+    device.ask(request)
+    expect("the revision", device.status().revision, before)
+
+
+@case("CMD/LENGTH/BI-01", "REQ-CMD-002", each=EVERY)
+def too_short_payload(device: Device, command: Command) -> None:
+    """Every shorter payload is refused MALFORMED, with the size expected and the size received."""
+    payload = encode(valid_request(device, command))
+    expected = {"expected_size": len(payload)} if is_fixed(command.request) else {}
+    before = device.snapshot()
+    for short in too_short(payload):
+        reply = device.tester.request_bytes(command.opcode, short)
+        detail = {"field": WHOLE_MESSAGE, "received_size": len(short)} | expected
+        expect_refusal(f"{command.name} cut to {len(short)} bytes", reply, Status.MALFORMED, **detail)
+    expect("what a refusal must leave (REQ-CMD-006)", device.snapshot(), before)
+
+
+@case("CMD/LENGTH/BI-02", "REQ-CMD-002", each=EVERY)
+def too_long_payload(device: Device, command: Command) -> None:
+    """A longer payload is refused MALFORMED, with the size expected and the size received."""
+    payload = encode(valid_request(device, command))
+    before = device.snapshot()
+    for long in too_long(payload):
+        reply = device.tester.request_bytes(command.opcode, long)
+        detail = {"field": WHOLE_MESSAGE, "expected_size": minimum_size(command.request), "received_size": len(long)}
+        expect_refusal(f"{command.name} drawn out to {len(long)} bytes", reply, Status.MALFORMED, **detail)
+    expect("what a refusal must leave (REQ-CMD-006)", device.snapshot(), before)
+
+
+@case("CMD/ENUM/BI-01", "REQ-CMD-002", each=WITH_ENUMERATION)
+def value_outside_enumeration(device: Device, command: Command) -> None:
+    """A value that an enumeration, flag or text field cannot hold is refused MALFORMED, naming the field."""
+    payload = encode(valid_request(device, command))
+    before = device.snapshot()
+    for bad in bad_fields(command.request, payload):
+        reply = device.tester.request_bytes(command.opcode, bad.payload)
+        detail = {"field": bad.field, "received_size": len(bad.payload)}
+        expect_refusal(f"{command.name} with a bad {bad.name}", reply, Status.MALFORMED, **detail)
+    expect("what a refusal must leave (REQ-CMD-006)", device.snapshot(), before)
+
+
+@case("CMD/SESSION/BO-01", "REQ-CMD-003", each=WITH_ROLE)
+def command_without_session(device: Device, command: Command) -> None:
+    """A command with a role, sent without a session, is refused NO_SESSION with the boot counter."""
+    request = valid_request(device, command)
+    before = device.snapshot()
+    boot_counter = device.status().boot_counter
+    device.ask(CloseSession())
+    reply = device.tester.request(request)
+    expect_refusal(command.name, reply, Status.NO_SESSION, boot_counter=boot_counter)
+    device.open_session()
+    expect("what a refusal must leave (REQ-CMD-006)", device.snapshot(), before)
+
+
+@case("CMD/SESSION/BV-01", "REQ-CMD-003", each=[(name, command) for name, command in EVERY if command.role is None])
+def command_needs_no_session(device: Device, command: Command) -> None:
+    """A command without a role is accepted without a session."""
+    request = valid_request(device, command)
+    device.ask(CloseSession())
+    expect_ok(device.tester.request(request), command.response, command.name)
+
+
+@case("CMD/ROLE/BI-01", "REQ-CMD-004", "REQ-CMD-006", each=ABOVE_OBSERVER)
+def role_too_low(device: Device, command: Command) -> None:
+    """Every role below the command's is refused NOT_PERMITTED with the role required, and nothing changes."""
+    request = valid_request(device, command)
+    before = device.snapshot()
+    for role in Role:
+        if command.role is not None and role < command.role:
+            device.open_session(role)
+            what = f"{command.name} as {role.name}"
+            expect_refusal(what, device.tester.request(request), Status.NOT_PERMITTED, required=command.role)
+    expect("what a refusal must leave (REQ-CMD-006)", device.snapshot(), before)
+
+
+@case("CMD/ROLE/BV-01", "REQ-CMD-004", each=WITH_ROLE)
+def role_high_enough(device: Device, command: Command) -> None:
+    """The command's role and every role above it pass the gate: a malformed payload is refused as such."""
+    payload = encode(valid_request(device, command)) + b"\0"
+    for role in Role:
+        if command.role is not None and role >= command.role:
+            device.open_session(role)
+            reply = device.tester.request_bytes(command.opcode, payload)
+            expect_refusal(f"{command.name} as {role.name}", reply, Status.MALFORMED)
+
+
+@case("CMD/ORDER/BI-01", "REQ-CMD-003", "REQ-CMD-004", each=ABOVE_OBSERVER)
+def session_and_role_before_payload(device: Device, command: Command) -> None:
+    """Whoever may not send a command learns nothing of its payload: NOT_PERMITTED and NO_SESSION come before MALFORMED."""
+    payload = encode(zeros(command.request)) + b"\0"
+    device.open_session(Role.OBSERVER)
+    expect_refusal(command.name, device.tester.request_bytes(command.opcode, payload), Status.NOT_PERMITTED)
+    device.ask(CloseSession())
+    expect_refusal(command.name, device.tester.request_bytes(command.opcode, payload), Status.NO_SESSION)
+
+
+@case("CMD/ORDER/BO-01", "REQ-CMD-002", "REQ-CMD-005")
+def payload_before_state(device: Device) -> None:
+    """A payload that does not fit is refused MALFORMED in a state that is not for the command, too."""
+    device.begin_therapy()
+    for command in (COMMAND_OF[EnterShelfMode], COMMAND_OF[FactoryReset]):
+        payload = encode(zeros(command.request)) + b"\0"
+        expect_refusal(command.name, device.tester.request_bytes(command.opcode, payload), Status.MALFORMED)
+
+
+def _answers_in_state(device: Device, commands: list[tuple[Command, bytes]]) -> list[Reply]:
+    """Send all in one go, so that even a state that passes in milliseconds lasts for all of them."""
+    sent = [(command, device.tester.send(command.opcode, payload)) for command, payload in commands]
+    return [device.tester.answer_to(command.opcode, number) for command, number in sent]
+
+
+def _probe(state: State, command: Command, sample: Request[Any]) -> bytes:
+    """Where the command is allowed, a payload that passes the gate and does nothing; where not, a valid one."""
+    return encode(sample) + b"\0" * (state in command.states)
+
+
+STATES = [(state.name, state) for state in (State.SHELF, State.IDLE, State.RAMPING, State.THERAPY, State.MEASURING)]
+
+
+@case("CMD/STATE/BO-01", "REQ-CMD-005", "REQ-STA-001", each=STATES)
+def commands_by_state(device: Device, state: State) -> None:
+    """In each state every command that is not for it is refused WRONG_STATE, and every other passes the gate."""
+    expect_gates(device, state)
+
+
+@case("CMD/STATE/BO-01", "REQ-CMD-005", "REQ-IMP-004", each=[("FAULT", State.FAULT)], need=Need.SHORTED_CONTACT)
+def commands_in_fault(device: Device, state: State) -> None:
+    """In FAULT every command that is not for it is refused WRONG_STATE, and every other passes the gate."""
+    expect_gates(device, state)
+
+
+def expect_gates(device: Device, state: State) -> None:
+    samples = [(command, valid_request(device, command)) for _, command in EVERY]
+    bring_to(device, state)
+    probes = [(command, _probe(state, command, sample)) for command, sample in samples]
+    replies = _answers_in_state(device, probes)
+    if state in (State.RAMPING, State.THERAPY, State.MEASURING):
+        expect("the state before and after", device.status().state, state)
+    for (command, _), reply in zip(probes, replies, strict=True):
+        what = f"{command.name} in {state.name}"
+        if state in command.states:
+            expect_refusal(what, reply, Status.MALFORMED)
+        else:
+            expect_refusal(what, reply, Status.WRONG_STATE, state=state)
+
+
+@case("RST/BOOT/BO-01", "REQ-RST-002", "REQ-CMD-005")
+def commands_while_booting(device: Device) -> None:
+    """While booting, commands for that state pass the gate; others are refused WRONG_STATE (with a role, or NO_SESSION)."""
+    for _ in range(BOOT_ATTEMPTS):
+        device.settle()
+        samples = [(command, zeros(command.request)) for _, command in EVERY]
+        bring_to(device, State.BOOT)
+        probes = [(command, _probe(State.BOOT, command, sample)) for command, sample in samples]
+        replies = _answers_in_state(device, probes)
+        if device.status().state is State.BOOT:
+            expect_boot_gates([command for command, _ in probes], replies)
+            return
+        device.wait_for_state(lambda state: state is not State.BOOT)
+    raise NotApplicable("the device boots faster than it can be asked")
+
+
+def expect_boot_gates(commands: list[Command], replies: list[Reply]) -> None:
+    for command, reply in zip(commands, replies, strict=True):
+        if State.BOOT in command.states:
+            expect_refusal(command.name, reply, Status.MALFORMED)
+        elif command.role is None or reply.status is not Status.NO_SESSION:
+            expect_refusal(command.name, reply, Status.WRONG_STATE, state=State.BOOT)
+
+
+@case("CMD/REPLY/BV-01", "REQ-CMD-008")
+def reply_begins_with_status_and_flags(device: Device) -> None:
+    """A response's payload is status, flags, answer: GET_STATUS has 2 bytes before its declared ones."""
+    number = device.tester.send(0x0003, b"")
+    payload = device.tester.response_to(0x0003, number).payload
+    expect("status and flags", payload[:2], bytes((Status.OK, 0)))
+    expect("the size of the answer", len(payload) - 2, len(encode(device.ask(GetStatus()))))

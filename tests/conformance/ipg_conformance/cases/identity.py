@@ -1,0 +1,228 @@
+"""REQ-IDN, REQ-CAP, REQ-TIM, REQ-TST, REQ-RST: who the device is, what it can do, its clock, and its restarts."""
+
+from __future__ import annotations
+
+from ipg_protocol import CATALOGUE, State, Status
+from ipg_protocol.commands.link import (
+    Capability,
+    EnterShelfMode,
+    FactoryReset,
+    GetCapabilities,
+    GetStatus,
+    GetTime,
+    Identify,
+    Ping,
+    Pong,
+    Reset,
+    ResetCause,
+    ResetHappened,
+    SelfTest,
+    SelfTestItem,
+    SetTime,
+)
+from ipg_protocol.commands.programs import SelectProgram
+from ipg_protocol.commands.session import CloseSession
+from ipg_protocol.commands.therapy import ReadLimits, WriteLimits
+
+from ipg_conformance.case import case, expect, expect_ok, expect_refusal, expect_that
+from ipg_conformance.device import NEXT, PROGRAM, Device
+from ipg_conformance.samples import UNIX_MILLISECONDS
+from ipg_conformance.states import bring_to
+
+CLOCK_TOLERANCE_MS = 150
+RANGES = (
+    Capability.AMPLITUDE_MICROAMPS,
+    Capability.PULSE_WIDTH_US,
+    Capability.RATE_MILLIHERTZ,
+    Capability.RAMP_SECONDS,
+    Capability.CYCLE_ON_SECONDS,
+    Capability.CYCLE_OFF_SECONDS,
+)
+SINGLE = tuple(sorted(set(Capability) - {Capability.CONTACT, Capability.WAVEFORM, Capability.COMMAND, *RANGES}))
+PING_STATES = [(state.name, state) for state in (State.BOOT, State.SHELF, State.IDLE, State.RAMPING, State.MEASURING)]
+
+
+@case("IDN/PING/BV-01", "REQ-IDN-001", each=PING_STATES)
+def ping_in_state(device: Device, state: State) -> None:
+    """PING echoes any token, in any state."""
+    bring_to(device, state)
+    for token in (0, 1, 0x8000_0000, 0xFFFF_FFFF):
+        expect("the token", device.ask(Ping(token)), Pong(token))
+
+
+@case("IDN/PING/BV-02", "REQ-IDN-001")
+def ping_without_session(device: Device) -> None:
+    """PING needs no session."""
+    device.ask(CloseSession())
+    expect("the token", device.ask(Ping(7)), Pong(7))
+
+
+@case("IDN/IDENTIFY/BV-01", "REQ-IDN-002")
+def identity_is_complete(device: Device) -> None:
+    """IDENTIFY reports protocol 1.0, a model, a serial and a firmware version, and the boot counter of GET_STATUS."""
+    identity = device.ask(Identify())
+    expect("the protocol version", (identity.protocol_major, identity.protocol_minor), (1, 0))
+    expect_that("model, serial and firmware version are not empty", all(identity_texts(identity)), identity)
+    expect("the boot counter", identity.boot_counter, device.status().boot_counter)
+    expect("the same identity when asked again", device.ask(Identify()), identity)
+
+
+def identity_texts(identity: object) -> list[str]:
+    return [getattr(identity, name) for name in ("model", "serial", "firmware_version")]
+
+
+@case("CAP/PAGES/BV-01", "REQ-CAP-001")
+def capability_pages_agree(device: Device) -> None:
+    """From every row on, a page goes on with the same rows and the same total."""
+    rows = tuple(device.read_capabilities())
+    for first in range(len(rows)):
+        page = device.ask(GetCapabilities(first))
+        expect(f"total and rows from {first} on", (page.total, page.rows), (len(rows), rows[first : first + len(page.rows)]))
+        expect_that("a page within the table has rows", bool(page.rows), page)
+
+
+@case("CAP/PAGES/LT-01", "REQ-CAP-001")
+def capability_page_beyond_the_end(device: Device) -> None:
+    """A page that begins at or beyond the end has the total and no rows."""
+    total = len(device.read_capabilities())
+    for first in (total, total + 1, 0xFFFF):
+        page = device.ask(GetCapabilities(first))
+        expect(f"total and rows from {first} on", (page.total, page.rows), (total, ()))
+
+
+@case("CAP/COMPLETE/BV-01", "REQ-CAP-002")
+def capabilities_are_complete(device: Device) -> None:
+    """The rows name contacts, waveforms, every command, each range, and each single figure once."""
+    capabilities = device.capabilities
+    expect("the commands", capabilities.commands, set(CATALOGUE))
+    expect_that("there are at least two contacts", len(capabilities.contacts) >= 2, capabilities.contacts)
+    expect_that("there is a waveform", bool(capabilities.waveforms), capabilities.waveforms)
+    for capability in SINGLE:
+        expect(f"rows of {capability.name}", len(capabilities.of(capability)), 1)
+    for capability in RANGES:
+        expect_that(f"{capability.name} has a row", bool(capabilities.of(capability)), [])
+
+
+@case("CAP/COMPLETE/BV-02", "REQ-CAP-002", each=[(capability.name, capability) for capability in RANGES])
+def ranges_are_grids(device: Device, capability: Capability) -> None:
+    """Each segment of a range has whole steps from minimum to maximum, and the next one begins above it."""
+    below = -1
+    for row in device.capabilities.of(capability):
+        expect_that("segments do not overlap", row.minimum > below, row)
+        expect_that("step is above zero", row.step > 0, row)
+        expect_that("minimum and maximum lie on the grid", (row.maximum - row.minimum) % max(row.step, 1) == 0, row)
+        expect_that("minimum is not above maximum", row.minimum <= row.maximum, row)
+        below = row.maximum
+
+
+@case("CAP/COMPLETE/BV-03", "REQ-CAP-002")
+def command_rows_are_true(device: Device) -> None:
+    """A command that no row names is refused UNKNOWN_COMMAND; one that is named is not."""
+    for opcode in sorted(device.capabilities.commands):
+        reply = device.tester.request_bytes(opcode, bytes(241))
+        expect_that(f"{opcode:#06x} is known", reply.status is not Status.UNKNOWN_COMMAND, reply.status.name)
+
+
+@case("TIM/SET/BV-01", "REQ-TIM-001")
+def clock_is_set_and_runs(device: Device) -> None:
+    """SET_TIME sets the clock, GET_TIME goes on from there, and the uptime takes no notice."""
+    before = device.ask(GetTime())
+    started = device.tester.clock()
+    at_once = device.ask(SetTime(NEXT, UNIX_MILLISECONDS))
+    device.tester.listen(0.1)
+    later = device.ask(GetTime())
+    passed_ms = (device.tester.clock() - started) * 1000
+    expect_near("the clock when set", at_once.unix_milliseconds, UNIX_MILLISECONDS)
+    expect_near("the clock after 100 ms", later.unix_milliseconds, UNIX_MILLISECONDS + passed_ms)
+    expect_near("the uptime after 100 ms", later.uptime_milliseconds, before.uptime_milliseconds + passed_ms)
+
+
+def expect_near(what: str, found: float, wanted: float) -> None:
+    """Fail when two times in milliseconds are further apart than a link takes."""
+    expect_that(f"{what} is {wanted:.0f} ms within {CLOCK_TOLERANCE_MS} ms", abs(found - wanted) <= CLOCK_TOLERANCE_MS, found)
+
+
+@case("TIM/SET/BV-02", "REQ-TIM-001")
+def clock_is_set_back(device: Device) -> None:
+    """The clock can be set back; the uptime does not go back with it."""
+    device.ask(SetTime(NEXT, UNIX_MILLISECONDS))
+    before = device.ask(GetTime()).uptime_milliseconds
+    device.ask(SetTime(NEXT, 1))
+    now = device.ask(GetTime())
+    expect_near("the clock", now.unix_milliseconds, 1)
+    expect_that("the uptime does not go back", now.uptime_milliseconds >= before, now)
+
+
+@case("TST/SELF/BV-01", "REQ-TST-001")
+def self_test_reports_every_item(device: Device) -> None:
+    """SELF_TEST reports every item as passed or as failed, and none as both."""
+    report = device.ask(SelfTest())
+    expect("items in either", report.passed | report.failed, SelfTestItem(sum(SelfTestItem)))
+    expect("items in both", report.passed & report.failed, SelfTestItem(0))
+
+
+@case("RST/RESET/BV-01", "REQ-RST-001")
+def reset_ends_the_session(device: Device) -> None:
+    """RESET is answered; after it the boot counter is one higher, the session is gone and therapy is off."""
+    device.begin_therapy()
+    before = device.status()
+    device.ask(Reset(NEXT))
+    state = device.wait_for_state(lambda state: state is not State.BOOT, 5)
+    expect("the state after the boot", state, State.IDLE)
+    expect("the boot counter", device.status().boot_counter, before.boot_counter + 1)
+    reply = device.tester.request(ReadLimits())
+    expect_refusal("a session command", reply, Status.NO_SESSION, boot_counter=before.boot_counter + 1)
+
+
+@case("RST/RESET/BV-02", "REQ-RST-001")
+def reset_keeps_the_configuration(device: Device) -> None:
+    """RESET keeps programs, limits, selection and revision."""
+    device.write_program(device.typical())
+    before = device.snapshot()[1:]
+    revision = device.status().revision
+    device.restart()
+    expect("programs and limits", device.snapshot()[1:], before)
+    expect("selection and revision", (device.status().active_program, device.status().revision), (PROGRAM, revision))
+
+
+@case("RST/RESET/BV-03", "REQ-RST-001", "REQ-EVT-001")
+def reset_is_an_event(device: Device) -> None:
+    """The boot that RESET brings is told as event RESET_HAPPENED, number 1 of the new boot."""
+    device.tester.events.clear()
+    session = device.restart()
+    happened = device.tester.wait_for_event(ResetHappened)
+    expect("the event", happened, ResetHappened(ResetCause.COMMAND, session.boot_counter))
+    expect("its number", [n for n, message in device.tester.events if isinstance(message, ResetHappened)], [1])
+
+
+@case("RST/SHELF/BV-01", "REQ-RST-003")
+def shelf_mode_until_reset(device: Device) -> None:
+    """ENTER_SHELF_MODE leads to SHELF, the session stays, and RESET leads out."""
+    device.ask(EnterShelfMode(NEXT))
+    expect("the state", device.status().state, State.SHELF)
+    reply = device.request(SelectProgram(NEXT, PROGRAM))
+    expect_refusal("SELECT_PROGRAM on the shelf", reply, Status.WRONG_STATE, state=State.SHELF)
+    device.restart()
+    expect("the state after RESET", device.status().state, State.IDLE)
+
+
+@case("RST/FACTORY/BV-01", "REQ-RST-004")
+def factory_reset_restores(device: Device) -> None:
+    """FACTORY_RESET brings back the same programs, limits and selection each time, whatever was changed."""
+    device.ask(FactoryReset(NEXT))
+    defaults = _configuration(device)
+    device.write_program(device.smallest())
+    limits = device.ask(ReadLimits())
+    lower = device.capabilities.limit(Capability.CHARGE_PER_PHASE_NANOCOULOMBS) - 1
+    ranges = (limits.amplitude_microamps, limits.pulse_width_us, limits.rate_millihertz)
+    expect_ok(device.request(WriteLimits(NEXT, *ranges, charge_per_phase_nanocoulombs=lower)), type(limits))
+    device.ask(FactoryReset(NEXT))
+    expect("programs, limits and selection", _configuration(device), defaults)
+
+
+def _configuration(device: Device) -> tuple[object, ...]:
+    """What FACTORY_RESET restores, without the revisions that stand in it."""
+    limits = device.ask(ReadLimits())
+    slots = [(slot.program, slot.area_count, slot.name) for slot in device.programs()]
+    figures = (limits.amplitude_microamps, limits.pulse_width_us, limits.rate_millihertz, limits.charge_per_phase_nanocoulombs)
+    return (slots, device.stored_areas(), figures, device.ask(GetStatus()).active_program)
