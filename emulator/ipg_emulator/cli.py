@@ -7,6 +7,10 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ipg_emulator.ports import Port
 
 EXIT_CODES = """\
 exit codes: 0 stopped by TERM or by the end of its parent, 1 a file could not be written, 2 wrong usage, unknown model or bad
@@ -64,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     where = run.add_mutually_exclusive_group()
     where.add_argument("--link", metavar="PATH", help="symlink to make to the PTY")
     where.add_argument("--tcp", type=_tcp_port, metavar="PORT", help="listen on 127.0.0.1 instead of a PTY; 0: any free port")
+    where.add_argument("--rfc2217", type=_tcp_port, metavar="PORT", help="the same, with a serial port's settings (RFC 2217)")
     run.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all randomness (default 0)")
     run.add_argument("--pace", type=_baud, metavar="BAUD", help="hold the line to this speed")
     run.add_argument(
@@ -117,26 +122,33 @@ def _models(options: argparse.Namespace) -> int:
     return 0
 
 
+def _port(options: argparse.Namespace) -> tuple[str, Port]:
+    """The port asked for, and its kind's name."""
+    if options.rfc2217 is not None:
+        from ipg_emulator.ports.rfc2217 import Telnet
+        from ipg_emulator.ports.tcp import TcpPort
+
+        return "rfc2217", TcpPort(options.rfc2217, Telnet)
+    if options.tcp is not None:
+        from ipg_emulator.ports.tcp import TcpPort
+
+        return "tcp", TcpPort(options.tcp)
+    from ipg_emulator.ports.pty import PtyPort
+
+    return "pty", PtyPort(options.link)
+
+
 def _run(options: argparse.Namespace) -> int:
     from ipg_emulator.console import EventLines, StatusLine
     from ipg_emulator.factory import boot_finished_at, build_device
     from ipg_emulator.model import load
-    from ipg_emulator.ports import Port
     from ipg_emulator.recording import DriveFile
     from ipg_emulator.runner import Runner
 
     model = load(options.model)
     record = DriveFile(options.record) if options.record else None
     firmware = build_device(model, seed=options.seed, lead_faults=dict(options.lead_fault), record=record)
-    port: Port
-    if options.tcp is None:
-        from ipg_emulator.ports.pty import PtyPort
-
-        kind, port = "pty", PtyPort(options.link)
-    else:
-        from ipg_emulator.ports.tcp import TcpPort
-
-        kind, port = "tcp", TcpPort(options.tcp)
+    kind, port = _port(options)
     if options.pace:
         from ipg_emulator.ports.pacing import PacedPort
 

@@ -27,6 +27,11 @@ def test_run_without_an_applicable_case_is_not_conformant(capsys: pytest.Capture
     assert "NOT CONFORMANT protocol 1.0: 0 passed, 0 failed, 2 not applicable" in capsys.readouterr().out
 
 
+def test_unknown_model_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--target", "emulator", "--model", "nope"]) == 2
+    assert "unknown model 'nope'; known: dbs-rechargeable, drg-primary, scs-rechargeable" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("target", ["/no/such/port", "ipg://no-such-model", "socket://127.0.0.1:1", "nonsense://"])
 def test_port_that_cannot_be_opened(target: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--target", target, "--only", "FRM"]) == 3

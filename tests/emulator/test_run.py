@@ -57,8 +57,8 @@ def refused(*options: str) -> tuple[int, str]:
     return result.returncode, result.stderr
 
 
-def ping(port: serial.SerialBase) -> Pong:
-    port.write(encode_frame(request_frame(Ping(77), 1)))
+def ping(port: serial.SerialBase, token: int = 77) -> Pong:
+    port.write(encode_frame(request_frame(Ping(token), 1)))
     reader = FrameReader()
     while True:
         data = port.read(1)
@@ -138,6 +138,16 @@ def test_a_tcp_port_in_use_is_refused():
         code, message = refused("--tcp", str(number))
     assert code == 3
     assert f"cannot listen on 127.0.0.1:{number}: Address already in use" in message
+
+
+@pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")  # pyserial's own client calls it
+def test_rfc_2217_takes_settings_and_carries_every_byte_value(run):
+    device = run("--rfc2217", "0")
+    assert device.line.startswith("READY rfc2217 rfc2217://127.0.0.1:")
+    with serial.serial_for_url(device.address, timeout=5) as port:
+        port.baudrate = 9600
+        for token in (0, 0xFFFFFFFF, 0xFF00FF0D):
+            assert ping(port, token) == Pong(token)
 
 
 def test_a_second_tcp_client_is_told_and_the_first_keeps_the_port(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from selectors import EVENT_READ, BaseSelector
 
@@ -17,17 +18,33 @@ READ_BYTES = 4096
 _PORT_IN_USE = encode_frame(event_frame(SessionClosing(ClosingReason.PORT_IN_USE), 0))
 
 
-class TcpPort(Immediate):
-    """Reached by pyserial's `socket://` URLs. Port 0 takes any that is free."""
+class Plain:
+    """What a connection carries, as it is."""
 
-    def __init__(self, port: int, host: str = LOOPBACK) -> None:
-        self._wanted = (host, port)
+    scheme = "socket"
+
+    def __init__(self, _write: Callable[[bytes], None]) -> None:
+        """A dialect may `_write` bytes of its own; this one has none."""
+
+    def decode(self, data: bytes) -> bytes:
+        return data
+
+    def encode(self, data: bytes) -> bytes:
+        return data
+
+
+class TcpPort(Immediate):
+    """Reached by pyserial's `socket://` URLs, or by those of another dialect. Port 0 takes any that is free."""
+
+    def __init__(self, port: int, dialect: type[Plain] = Plain) -> None:
+        self._wanted = (LOOPBACK, port)
+        self._dialect = dialect
         self._client: socket.socket | None = None
 
     @property
     def address(self) -> str:
         host, port = self._listener.getsockname()
-        return f"socket://{host}:{port}"
+        return f"{self._dialect.scheme}://{host}:{port}"
 
     def open(self, selector: BaseSelector) -> None:
         """Listen.
@@ -40,7 +57,7 @@ class TcpPort(Immediate):
             self._listener = socket.create_server(self._wanted)
         except OSError as error:
             host, port = self._wanted
-            raise PortError(f"--tcp {port}: cannot listen on {host}:{port}: {error.strerror}; 0 takes any free port") from None
+            raise PortError(f"cannot listen on {host}:{port}: {error.strerror}; 0 takes any free port") from None
         self._listener.setblocking(False)
         selector.register(self._listener, EVENT_READ, self._listener)
 
@@ -60,11 +77,14 @@ class TcpPort(Immediate):
             data = b""
         if not data:
             self._drop_client()
-        return data
+            return b""
+        return self._connection.decode(data)
 
     def send(self, data: bytes, _now: int, /) -> None:
-        if self._client is None:
-            return
+        if self._client is not None:
+            self._write(self._connection.encode(data))
+
+    def _write(self, data: bytes) -> None:
         try:
             self._queue.send(data)
         except OSError:
@@ -90,6 +110,7 @@ class TcpPort(Immediate):
         self._client = client
         self._selector.register(client, EVENT_READ, client)
         self._queue = OutputQueue(client.fileno(), self._selector, client)
+        self._connection = self._dialect(self._write)
 
     def _drop_client(self) -> None:
         if self._client is not None:

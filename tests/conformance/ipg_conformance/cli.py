@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -23,9 +24,9 @@ CONFORMANT, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 EXIT_CODES = """exit codes:
   0    cases ran, and all that applied passed
   1    a case failed, or none applied
-  2    wrong usage, or no case was selected
+  2    wrong usage, an unknown model, or no case was selected
   3    the device cannot be reached
-  130  interrupted; therapy was stopped"""
+  130  interrupted; STOP_THERAPY was sent"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,18 +68,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not cases:
         print(f"ipg-conformance: no case begins with {' or '.join(options.only)}; see: ipg-conformance list", file=sys.stderr)
         return USAGE
-    if options.command == "list":
-        return _list(cases)
-    if options.model and options.target != "emulator":
+    if options.command == "run" and options.model and options.target != "emulator":
         root.error("--model goes with --target emulator only; a port has the device that it has")
     try:
-        return _run(options, cases)
+        return _run(options, cases) if options.command == "run" else _list(cases)
     except Unreachable as error:
         print(f"ipg-conformance: {options.target}: {error}", file=sys.stderr)
-        return UNREACHABLE
+        return USAGE if options.model else UNREACHABLE
     except KeyboardInterrupt:
-        print("\nipg-conformance: interrupted; therapy was stopped", file=sys.stderr)
+        print("ipg-conformance: interrupted; STOP_THERAPY was sent", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: the interpreter's last flush, too
+        return FAILED
 
 
 def _list(cases: Sequence[Case]) -> int:
@@ -104,15 +106,14 @@ def passes(options: argparse.Namespace, cases: Sequence[Case]) -> list[tuple[str
 
 def _run(options: argparse.Namespace, cases: Sequence[Case]) -> int:
     results: list[Result] = []
-    progress = Progress(len(cases))
-    for url, fitting in passes(options, cases):
-        port = open_port(url)
-        try:
-            run_cases(port, fitting, lambda result: _note(result, results, progress))
-        finally:
-            port.close()
-    progress.finish()
-    _print_details(results)
+    try:
+        runs = passes(options, cases)
+        for url, fitting in runs:
+            if len(runs) > 1:
+                print(url)
+            _run_on(url, fitting, results, Progress(len(fitting)))
+    finally:
+        _print_details(results)
     if options.junit:
         try:
             write_junit(results, options.junit, options.target)
@@ -121,6 +122,15 @@ def _run(options: argparse.Namespace, cases: Sequence[Case]) -> int:
             return USAGE
     print(summary(results, len(cases)))
     return CONFORMANT if is_conformant(results) else FAILED
+
+
+def _run_on(url: str, cases: Sequence[Case], results: list[Result], progress: Progress) -> None:
+    port = open_port(url)
+    try:
+        run_cases(port, cases, lambda result: _note(result, results, progress))
+    finally:
+        progress.finish()
+        port.close()
 
 
 def _print_details(results: Sequence[Result]) -> None:

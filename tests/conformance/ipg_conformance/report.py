@@ -19,34 +19,34 @@ _CLEAR_LINE = "\r\x1b[K"
 
 
 class Progress:
-    """A counter that is drawn over on a terminal; elsewhere, one line per feature."""
+    """A counter that is drawn over on a terminal; there and elsewhere, one line for each feature that is through."""
 
-    def __init__(self, total: int, stream: TextIO = sys.stdout) -> None:
+    def __init__(self, total: int, stream: TextIO | None = None) -> None:
         self._total = total
-        self._stream = stream
-        self._is_terminal = stream.isatty()
-        self._counts: dict[str, Counter[Verdict]] = {}
+        self._stream = stream or sys.stdout
+        self._is_terminal = self._stream.isatty()
+        self._done = 0
+        self._feature = ""
+        self._counts = Counter[Verdict]()
 
     def __call__(self, result: Result) -> None:
         feature = result.case.feature
-        if feature not in self._counts:
-            self._finish_line()
-        self._counts.setdefault(feature, Counter())[result.verdict] += 1
+        if feature != self._feature:
+            self.finish()
+            self._feature = feature
+        self._counts[result.verdict] += 1
+        self._done += 1
         if self._is_terminal:
-            done = sum(sum(counts.values()) for counts in self._counts.values())
-            self._stream.write(f"{_CLEAR_LINE}[{done}/{self._total}] {result.case.id}")
+            self._stream.write(f"{_CLEAR_LINE}[{self._done}/{self._total}] {result.case.id}")
             self._stream.flush()
 
     def finish(self) -> None:
-        """Write the line of the last feature."""
-        self._finish_line()
-
-    def _finish_line(self) -> None:
-        if self._is_terminal:
-            self._stream.write(_CLEAR_LINE)
-        for feature, counts in list(self._counts.items())[-1:]:
-            self._stream.write(f"{FEATURES[feature]:<14}{_counts_text(counts)}\n")
+        """Write the line of the feature that is through."""
+        if self._counts:
+            clear = _CLEAR_LINE if self._is_terminal else ""
+            self._stream.write(f"{clear}{FEATURES[self._feature]:<14}{_counts_text(self._counts)}\n")
             self._stream.flush()
+        self._counts.clear()
 
 
 def _counts_text(counts: Counter[Verdict]) -> str:
