@@ -140,7 +140,7 @@ def test_a_tcp_port_in_use_is_refused():
     assert f"cannot listen on 127.0.0.1:{number}: Address already in use" in message
 
 
-@pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")  # pyserial's own client calls it
+@pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning", "ignore:setName:DeprecationWarning")  # pyserial's client
 def test_rfc_2217_takes_settings_and_carries_every_byte_value(run):
     device = run("--rfc2217", "0")
     assert device.line.startswith("READY rfc2217 rfc2217://127.0.0.1:")

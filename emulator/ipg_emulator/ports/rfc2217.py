@@ -43,15 +43,11 @@ class Telnet(Plain):
     def __init__(self, write: Callable[[bytes], None]) -> None:
         super().__init__(write)
         manager: Any = cast("Any", rfc2217).PortManager(_Line(), _Replies(write))
-        self._strip = cast("Callable[[Iterable[bytes]], Iterable[bytes]]", manager.filter)
-        self._escape = cast("Callable[[Iterable[bytes]], Iterable[bytes]]", manager.escape)
+        self._strip = cast("Callable[[bytes], Iterable[bytes]]", manager.filter)
+        self._escape = cast("Callable[[bytes], Iterable[bytes]]", manager.escape)
 
     def decode(self, data: bytes) -> bytes:
-        return b"".join(self._strip(_single(data)))
+        return b"".join(self._strip(data))
 
     def encode(self, data: bytes) -> bytes:
-        return b"".join(self._escape(_single(data)))
-
-
-def _single(data: bytes) -> Iterable[bytes]:
-    return (data[at : at + 1] for at in range(len(data)))
+        return b"".join(self._escape(data))
