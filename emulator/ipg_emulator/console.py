@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TextIO
+import os
+import select
+from contextlib import suppress
 
 from ipg_protocol.command import EVENT_OF
 from ipg_protocol.wire import Message
@@ -11,6 +12,7 @@ from ipg_protocol.wire import Message
 from ipg_emulator.firmware import Firmware
 
 REFRESH_US = 500_000
+STANDARD_ERROR = 2
 
 
 def describe(firmware: Firmware, now: int) -> str:
@@ -36,9 +38,9 @@ def _noise(firmware: Firmware) -> int:
 class StatusLine:
     """Rewrites one line of a terminal twice a second, but only when it would read differently."""
 
-    def __init__(self, firmware: Firmware, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, firmware: Firmware, descriptor: int = STANDARD_ERROR) -> None:
         self._firmware = firmware
-        self._stream = stream
+        self._descriptor = descriptor
         self._next = 0
         self._shown = ""
 
@@ -51,23 +53,28 @@ class StatusLine:
         self._next = now + REFRESH_US
         line = describe(self._firmware, now)
         if line != self._shown:
-            self._stream.write(f"\r\x1b[K{line}")
-            self._stream.flush()
+            _say(self._descriptor, f"\r\x1b[K{line}")
             self._shown = line
 
 
 class EventLines:
     """Writes a plain line for each event of the device; nothing happens in between."""
 
-    def __init__(self, firmware: Firmware, stream: TextIO = sys.stderr) -> None:
-        self._stream = stream
+    def __init__(self, firmware: Firmware, descriptor: int = STANDARD_ERROR) -> None:
+        self._descriptor = descriptor
         firmware.observers.append(self._happened)
 
     def _happened(self, event: Message, now: int) -> None:
         fields = " ".join(f"{name}={_text(getattr(event, name))}" for name in event.__struct_fields__)
-        self._stream.write(f"{now / 1_000_000:12.6f} {EVENT_OF[type(event)].name} {fields}\n")
-        self._stream.flush()
+        _say(self._descriptor, f"{now / 1_000_000:12.6f} {EVENT_OF[type(event)].name} {fields}\n")
 
 
 def _text(value: object) -> str:
     return str(getattr(value, "name", value))
+
+
+def _say(descriptor: int, text: str) -> None:
+    """Write if it goes at once: a pipe that nobody reads must not stop the device."""
+    with suppress(OSError):
+        if select.select([], [descriptor], [], 0)[1]:
+            os.write(descriptor, text.encode())

@@ -76,11 +76,11 @@ class Runner:
             PortError: the port cannot be had.
         """
         with DefaultSelector() as selector:
-            if not outlive_parent:
-                self.watch(ParentWatch(selector))
-            self._port.open(selector)
             try:
                 _exit_on_signals()
+                if not outlive_parent:
+                    self.watch(ParentWatch(selector))
+                self._port.open(selector)
                 ready()
                 while True:
                     self._turn(selector)
@@ -116,10 +116,14 @@ class Runner:
         return None if earliest is None else max(0, earliest - self.now()) / 1_000_000
 
 
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
 def _exit_on_signals() -> None:
     def leave(number: int, _: FrameType | None) -> NoReturn:
-        signal.signal(number, signal.SIG_IGN)
+        for each in _ENDING:
+            signal.signal(each, signal.SIG_IGN)
         raise SystemExit(130 if number == signal.SIGINT else 0)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in _ENDING:
         signal.signal(number, leave)

@@ -9,9 +9,11 @@ from ipg_protocol.commands.link import (
     EnterShelfMode,
     GetLinkStatistics,
     GetStatus,
+    GetTime,
     Ping,
     Pong,
     Reset,
+    SetTime,
     TransactionOutcome,
     TransactionStatus,
 )
@@ -185,3 +187,23 @@ def test_every_opcode_answers_every_payload_length(bench):
             answers = bench.send(Frame(Kind.REQUEST, opcode, 1_000_000, bytes(size)))
             assert len(answers) == 1
             decode_reply(answers[0]) if opcode in CATALOGUE else None
+
+
+def test_a_request_behind_a_reset_in_the_same_read_is_answered(bench):
+    both = encode_frame(request_frame(Reset(1), 1)) + encode_frame(request_frame(Ping(5), 2))
+    bench.firmware.receive(both, bench.now)
+    assert [decode_reply(frame).body for frame in bench.frames()] == [Done(), Pong(5)]
+
+
+def test_the_clock_wraps_and_never_stops_answering(bench):
+    bench.ask(SetTime(1, 2**64 - 1))
+    bench.advance(1)
+    assert bench.ask(GetTime()).unix_milliseconds == 999
+
+
+def test_a_forgotten_transaction_is_not_executed_again(bench):
+    requests = [SetAmplitude(transaction, 0, programmed(bench)) for transaction in range(1, 34)]
+    for request in requests:
+        bench.ask(request)
+    status, detail = bench.refused(requests[0])
+    assert (status, detail.field, detail.minimum) == (Status.OUT_OF_RANGE, 0, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipg_protocol import State, Status
 from ipg_protocol.command import FaultCode, FaultDetail, StateDetail
+from ipg_protocol.commands.link import Reset
 from ipg_protocol.commands.log import ClearFault, FaultRaised, ReadFaults
 from ipg_protocol.commands.measurement import (
     ALL_CONTACTS,
@@ -104,3 +105,14 @@ def test_a_short_latches_a_fault_that_blocks_the_start_until_it_is_gone(make_ben
 
 def test_clearing_a_fault_that_is_not_there_changes_nothing(bench):
     assert bench.ask(ClearFault(1, FaultCode.SHORT_CIRCUIT)) == StateDetail(State.IDLE)
+
+
+def test_a_latched_fault_outlives_a_reset(make_bench):
+    bench = make_bench(lead_faults={5: "short"})
+    bench.open()
+    measure_all(bench)
+    bench.ask(Reset(1))
+    bench.advance(1)
+    bench.open(nonce=2)
+    assert bench.device.state is State.FAULT
+    assert bench.refused(StartTherapy(2))[0] is Status.FAULT_LATCHED

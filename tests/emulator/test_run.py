@@ -16,7 +16,7 @@ import serial
 from ipg_protocol import FrameReader, Role, decode_event, decode_reply, encode_frame, request_frame
 from ipg_protocol.commands.link import Ping, Pong
 from ipg_protocol.commands.session import ClosingReason, OpenSession, SessionClosing
-from ipg_protocol.commands.therapy import StartTherapy
+from ipg_protocol.commands.therapy import StartTherapy, StopMode, StopTherapy
 
 COMMAND = [sys.executable, "-m", "ipg_emulator", "run", "--model", "scs-rechargeable"]
 
@@ -150,6 +150,38 @@ def test_rfc_2217_takes_settings_and_carries_every_byte_value(run):
             assert ping(port, token) == Pong(token)
 
 
+@pytest.mark.parametrize("setting", ["ff fa 2c 01 00 ff f0", "ff fa 2c 02 ff f0"])
+def test_a_malformed_rfc_2217_setting_costs_the_client_its_connection_and_no_more(run, setting):
+    device = run("--rfc2217", "0")
+    host, number = device.address.removeprefix("rfc2217://").split(":")
+    for _ in range(2):
+        with socket.create_connection((host, int(number)), timeout=5) as client:
+            client.sendall(bytes.fromhex(setting))
+            while client.recv(100):
+                pass
+    assert device.process.poll() is None
+
+
+def test_a_link_is_never_made_over_a_link_of_the_users_own(tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("")
+    (tmp_path / "ipg0").symlink_to(precious)
+    code, message = refused("--link", str(tmp_path / "ipg0"))
+    assert (code, "there is a file of that name" in message) == (3, True)
+    assert (tmp_path / "ipg0").readlink() == precious
+
+
+def test_a_standard_error_that_nobody_reads_does_not_stop_the_device(run):
+    device = run()
+    with serial.Serial(device.address, timeout=5) as port:
+        for number in range(1, 1000):
+            start_and_stop = [StartTherapy(number), StopTherapy(StopMode.IMMEDIATE)]
+            requests = [OpenSession(Role.SERVICE, 1, number), *start_and_stop]
+            port.write(b"".join(encode_frame(request_frame(request, place)) for place, request in enumerate(requests)))
+        port.reset_input_buffer()
+        assert ping(port, 4711) is not None
+
+
 def test_a_second_tcp_client_is_told_and_the_first_keeps_the_port(run):
     address = run("--tcp", "0").address
     host, number = address.removeprefix("socket://").split(":")
@@ -162,9 +194,9 @@ def test_a_second_tcp_client_is_told_and_the_first_keeps_the_port(run):
         assert ping(first) == Pong(77)
 
 
-def test_a_tcp_client_may_come_back(run):
+def test_a_tcp_client_may_come_back_at_once(run):
     address = run("--tcp", "0").address
-    for _ in range(3):
+    for _ in range(30):
         with serial.serial_for_url(address, timeout=5) as port:
             assert ping(port) == Pong(77)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 from ipg_protocol import Role, State, Status
 from ipg_protocol.command import CircuitDetail, RangeDetail, RevisionDetail
-from ipg_protocol.commands.link import Alert, GetStatus
-from ipg_protocol.commands.log import LogCode, ReadLog
+from ipg_protocol.commands.link import Alert, GetStatus, Reset
+from ipg_protocol.commands.log import LogCode, ReadCounters, ReadLog
 from ipg_protocol.commands.measurement import ALL_CONTACTS, MeasureImpedance
 from ipg_protocol.commands.programs import CASE_CONTACT, ReadProgram, SelectProgram
 from ipg_protocol.commands.therapy import (
     AmplitudeChanged,
     ReadTherapy,
     SetAmplitude,
+    SetPulseWidth,
     SetRate,
     StartTherapy,
     StepAmplitude,
@@ -260,3 +261,49 @@ def test_a_cycling_program_is_off_in_the_off_part_of_its_cycle(bench):
     bench.advance(area.cycle_off_seconds / 2 + 1)
     bench.open(nonce=3)
     assert delivered(bench, area.area) > 0
+
+
+@pytest.mark.parametrize("amplitude", [0, 5000])
+def test_a_change_that_ends_the_ramp_at_once_leaves_no_ramp_behind(bench, amplitude):
+    start(bench)
+    bench.ask(SetAmplitude(bench.transaction(), 0, 0))
+    bench.ask(SetAmplitude(bench.transaction(), 0, amplitude))
+    bench.advance(20)
+    assert bench.device.state is State.THERAPY
+
+
+def test_a_wider_pulse_is_not_given_at_the_amplitude_of_the_narrow_one(bench):
+    bench.ask(SetPulseWidth(bench.transaction(), 0, 100))
+    bench.ask(SetAmplitude(bench.transaction(), 0, 8000))
+    settle(bench)
+    bench.ask(SetAmplitude(bench.transaction(), 0, 1000))
+    bench.ask(SetPulseWidth(bench.transaction(), 0, 700))
+    assert delivered(bench) == 1000
+
+
+def test_turning_back_up_never_begins_above_the_amplitude(bench):
+    settle(bench)
+    bench.ask(StopTherapy(StopMode.RAMP))
+    bench.ask(SetAmplitude(bench.transaction(), 0, 1000))
+    start(bench)
+    assert delivered(bench) == 1000
+
+
+def test_charge_and_on_time_go_on_over_a_measurement(bench):
+    settle(bench)
+    before = bench.ask(ReadTherapy(0))
+    bench.ask(MeasureImpedance(0, CASE_CONTACT))
+    bench.advance(5)
+    after = bench.ask(ReadTherapy(0))
+    assert after.charge_microcoulombs > before.charge_microcoulombs > 0
+    assert after.on_time_seconds > before.on_time_seconds > 0
+
+
+def test_a_reset_in_therapy_is_accounted_for(bench):
+    settle(bench)
+    bench.ask(Reset(bench.transaction()))
+    bench.advance(1)
+    bench.open(nonce=2)
+    codes = [entry.code for entry in bench.ask(ReadLog(0)).rows]
+    assert codes.index(LogCode.THERAPY_STOPPED) < len(codes) - codes[::-1].index(LogCode.BOOT) - 1
+    assert bench.ask(ReadCounters()).therapy_seconds == 20

@@ -8,12 +8,12 @@ from ipg_emulator.model import BatteryCell
 
 
 class BatteryMonitor:
-    """Judges readings. A primary cell's tier never improves."""
+    """Judges readings. A primary cell's tier never improves, and EOS is for good."""
 
-    def __init__(self, cell: BatteryCell) -> None:
+    def __init__(self, cell: BatteryCell, tier: BatteryTier) -> None:
         self._cell = cell
-        self.tier: BatteryTier = BatteryTier.OK
-        self._candidate: BatteryTier = BatteryTier.OK
+        self.tier = tier
+        self._candidate: BatteryTier = tier
         self._agreeing = 0
 
     def tier_of(self, millivolts: int) -> BatteryTier:
@@ -24,13 +24,14 @@ class BatteryMonitor:
             (cell.eri_millivolts, BatteryTier.ERI),
             (cell.low_millivolts, BatteryTier.LOW),
         )
-        reached = [tier for threshold, tier in thresholds if millivolts <= threshold]
+        reached: list[BatteryTier] = [tier for threshold, tier in thresholds if millivolts <= threshold]
         return max(reached, default=BatteryTier.OK)
 
     def take(self, millivolts: int) -> bool:
         """Take one reading; True when the tier changes by it."""
         tier = self.tier_of(millivolts)
-        if tier == self.tier or (tier < self.tier and not self._cell.rechargeable):
+        may_improve = self._cell.rechargeable and self.tier is not BatteryTier.EOS
+        if tier == self.tier or (tier < self.tier and not may_improve):
             self._agreeing = 0
             return False
         self._agreeing = self._agreeing + 1 if tier == self._candidate else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ipg_protocol.commands.link import ResetCause
+from ipg_protocol.commands.therapy import TherapyCause
 from ipg_protocol.wire import Message
 
 from ipg_emulator.board import Board
@@ -50,12 +51,18 @@ class Firmware:
         """Take bytes that arrived at `now`; what was due before them happens first."""
         self.wake(now)
         self.board.power.telemetry(len(data), now)
-        self.link.receive(data, now)
-        if self.device.restart_requested:
-            last_words = self.link.take_output()
-            self._boot(ResetCause.COMMAND, now)
-            self.link.send_first(last_words)
+        for frame in self.link.read(data, now):
+            self.link.serve(frame, now)
+            if self.device.restart_requested:
+                self._restart(now)
         self.wake(now)
+
+    def _restart(self, now: int) -> None:
+        self.link.close_session(None, now)
+        self.device.shut_down(TherapyCause.COMMAND, now)
+        last_words = self.link.take_output()
+        self._boot(ResetCause.COMMAND, now)
+        self.link.send_first(last_words)
 
     def power_off(self, now: int) -> None:
         """Take the power away: what is being delivered ends."""

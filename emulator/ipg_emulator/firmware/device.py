@@ -51,7 +51,7 @@ class Device:
         self.listeners: list[Callable[[Message, int], None]] = []
         self.therapy = Therapy(board.output, model.timing.stop_ramp_ms * 1000)
         self.measurements = Measurements(board.electrodes, model.impedance)
-        self.battery = BatteryMonitor(model.battery)
+        self.battery = BatteryMonitor(model.battery, memory.battery_tier)
         self._timers = timers
         self._booted_at = now
         self._limited: set[int] = set()
@@ -88,7 +88,6 @@ class Device:
 
     def _boot_finished(self, now: int) -> None:
         self.notify(ResetHappened(self._boot_cause, self.memory.boot_counter), now)
-        self.battery.tier = self.battery.tier_of(self.board.power.read(now).millivolts)
         self._timers.set(Timer.BATTERY_CHECK, now + self.model.timing.battery_check_ms * 1000)
         self._settle(Trigger.BOOTED, TherapyCause.COMMAND, now)
 
@@ -158,6 +157,7 @@ class Device:
         if self.therapy.goal in (Goal.PROGRAMMED, Goal.SWITCHING):
             return
         if not self.therapy.is_on:
+            self.therapy.count_from(now)
             self.memory.count("therapy_starts")
             self.log(LogCode.THERAPY_STARTED, self.configuration.active_program, now)
         self._ramp_up(TherapyCause.COMMAND, now)
@@ -170,11 +170,11 @@ class Device:
         self._follow_ramp(cause, now)
 
     def _follow_ramp(self, cause: TherapyCause, now: int) -> None:
-        for area in self.therapy.limited_areas():
-            if area not in self._limited:
-                self._limited.add(area)
-                self.memory.count("compliance_reached")
-                self.log(LogCode.COMPLIANCE_REACHED, area, now)
+        limited = set(self.therapy.limited_areas())
+        for area in sorted(limited - self._limited):
+            self.memory.count("compliance_reached")
+            self.log(LogCode.COMPLIANCE_REACHED, area, now)
+        self._limited = limited
         end = self.therapy.ramp_end
         if end > now or self.state is not State.THERAPY:
             self._move(Trigger.RAMP_BEGAN, cause, now)
@@ -185,6 +185,7 @@ class Device:
         if end > now:
             self._timers.set(Timer.RAMP, end)
         else:
+            self._timers.cancel(Timer.RAMP)
             self._ramp_finished(now)
 
     def _ramp_finished(self, now: int) -> None:
@@ -208,27 +209,30 @@ class Device:
         elif mode is StopMode.IMMEDIATE:
             self._end_therapy(TherapyCause.COMMAND, now)
         else:
-            self.therapy.ramp_down(Goal.STOPPING, now)
-            if self.state is not State.RAMPING:
-                self._move(Trigger.RAMP_BEGAN, TherapyCause.COMMAND, now)
-            self._await_ramp(now)
+            self._ramp_down(Goal.STOPPING, now)
 
     def switch_program(self, now: int) -> None:
         """Go over to the program now active: down, and up again."""
         if not self.therapy.is_on or self.therapy.goal is Goal.STOPPING:
             return
-        self.therapy.ramp_down(Goal.SWITCHING, now)
-        if self.state is not State.RAMPING:
-            self._move(Trigger.RAMP_BEGAN, TherapyCause.COMMAND, now)
+        self._ramp_down(Goal.SWITCHING, now)
+
+    def _ramp_down(self, goal: Goal, now: int) -> None:
+        self.therapy.ramp_down(goal, now)
+        self._move(Trigger.RAMP_BEGAN, TherapyCause.COMMAND, now)
         self._await_ramp(now)
 
     def _end_therapy(self, cause: TherapyCause, now: int) -> None:
+        self.shut_down(cause, now)
+        self._settle(Trigger.OUTPUT_OFF, cause, now)
+
+    def shut_down(self, cause: TherapyCause, now: int) -> None:
+        """End the output at once, and account for therapy."""
         self._output_off(now)
         if self._therapy_since is not None:
             self.memory.count("therapy_seconds", (now - self._therapy_since) // 1_000_000)
             self._therapy_since = None
             self.log(LogCode.THERAPY_STOPPED, cause, now)
-        self._settle(Trigger.OUTPUT_OFF, cause, now)
 
     def _output_off(self, now: int) -> None:
         self.therapy.off(now)
@@ -302,6 +306,7 @@ class Device:
         self._timers.set(Timer.BATTERY_CHECK, now + self.model.timing.battery_check_ms * 1000)
         reading = self.read_battery(now)
         if self.battery.take(reading.millivolts):
+            self.memory.battery_tier = self.battery.tier
             self.log(LogCode.BATTERY_TIER, self.battery.tier, now)
             self.notify(BatteryTierChanged(self.battery.tier, reading.millivolts), now)
             if self.battery.tier is BatteryTier.EOS:

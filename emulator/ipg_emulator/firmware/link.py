@@ -72,17 +72,18 @@ class Link:
         timers.on(Timer.EVENT_RESEND, self._send_events)
         device.listeners.append(self._notified)
 
-    def receive(self, data: bytes, now: int) -> None:
+    def read(self, data: bytes, now: int) -> list[Frame]:
+        """The good frames that `data` completes."""
         self._statistics.bytes_received += len(data)
-        for frame in self._reader.feed(data, now):
-            if frame.kind is Kind.REQUEST:
-                self._send_frame(reply_frame(frame.opcode, frame.request_id, self._reply(frame, now)))
-            elif frame.kind is Kind.EVENT_ACK:
-                self.events.acknowledge(frame.request_id)
-            else:
-                self._reader.noise.bad_kind += 1
-            if self.device.restart_requested:
-                return
+        return self._reader.feed(data, now)
+
+    def serve(self, frame: Frame, now: int) -> None:
+        if frame.kind is Kind.REQUEST:
+            self._send_frame(reply_frame(frame.opcode, frame.request_id, self._reply(frame, now)))
+        elif frame.kind is Kind.EVENT_ACK:
+            self.events.acknowledge(frame.request_id)
+        else:
+            self._reader.noise.bad_kind += 1
 
     def take_output(self) -> bytes:
         taken = bytes(self._output)
@@ -193,14 +194,14 @@ class Link:
             return _replayed(opened.reply) if opened and opened.payload == frame.payload else None
         if session is None or not is_change(request):
             return None
-        if request.transaction == 0:
-            return _refusal(out_of_range(request, "transaction", 1, 2**32 - 1, value=0))
-        committed = self.device.memory.journal(session.host_id).kept.get(request.transaction)
-        if committed is None:
+        journal = self.device.memory.journal(session.host_id)
+        committed = journal.kept.get(request.transaction)
+        if committed is not None:
+            return _committed_reply(committed, frame, request.transaction)
+        if request.transaction > journal.forgotten:
             return None
-        if (committed.opcode, committed.payload) != (frame.opcode, frame.payload):
-            return _refusal(Refused(Status.ID_REUSED, RequestDetail(request.transaction)))
-        return _replayed(Reply(Status.OK, NO_FLAGS, wire.decode(CATALOGUE[frame.opcode].response, committed.answer)))
+        lowest = journal.forgotten + 1 if request.transaction else 1
+        return _refusal(out_of_range(request, "transaction", lowest, 2**32 - 1, value=request.transaction))
 
     def _decode(self, entry: Command, frame: Frame) -> Message:
         try:
@@ -255,7 +256,7 @@ class Link:
         """What the link has seen since the boot."""
         own, noise = self._statistics, self._reader.noise
         return LinkStatistics(
-            bytes_received=own.bytes_received,
+            bytes_received=own.bytes_received % 2**32,
             frames_received=self._reader.frames,
             frames_sent=own.frames_sent,
             noise_oversize=noise.oversize,
@@ -274,6 +275,12 @@ class Link:
 
 def _refusal(refused: Refused) -> Reply:
     return Reply(refused.status, NO_FLAGS, refused.detail)
+
+
+def _committed_reply(committed: Committed, frame: Frame, transaction: int) -> Reply:
+    if (committed.opcode, committed.payload) != (frame.opcode, frame.payload):
+        return _refusal(Refused(Status.ID_REUSED, RequestDetail(transaction)))
+    return _replayed(Reply(Status.OK, NO_FLAGS, wire.decode(CATALOGUE[frame.opcode].response, committed.answer)))
 
 
 def _replayed(reply: Reply) -> Reply:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 from ipg_protocol import crc32c, encode
-from ipg_protocol.command import WHOLE_MESSAGE, FaultCode
+from ipg_protocol.command import WHOLE_MESSAGE, BatteryTier, FaultCode
 from ipg_protocol.commands.log import Counters, FaultRecord, Latch, LogCode, LogEntry
 from ipg_protocol.commands.programs import NO_PROGRAM, AreaSettings
 from ipg_protocol.commands.therapy import Limits
@@ -80,7 +80,7 @@ class Journal:
 
     @property
     def last(self) -> int:
-        return max(self.kept, default=self.forgotten)
+        return max([self.forgotten, *self.kept])
 
     def record(self, transaction: int, committed: Committed) -> None:
         self.kept[transaction] = committed
@@ -98,6 +98,7 @@ class Memory:
         self.configuration = factory_configuration(model, revision=1)
         self.counters = Counters(*[0] * len(Counters.__struct_fields__))
         self.faults: dict[FaultCode, FaultRecord] = {}
+        self.battery_tier: BatteryTier = BatteryTier.OK
         self.clock_offset_us: int | None = None
         self._journals: OrderedDict[int, Journal] = OrderedDict()
         self._log: list[LogEntry] = []

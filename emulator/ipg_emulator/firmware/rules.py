@@ -43,26 +43,16 @@ def check_block(model: DeviceModel, limits: Limits, request: Request[Any], setti
     ranges = model.ranges
     check_value(request, "ramp_seconds", settings.ramp_seconds, ranges.ramp_seconds)
     check_value(request, "pulse_width_us", settings.pulse_width_us, ranges.pulse_width_us, maximum=limits.pulse_width_us)
-    for name in ("amplitude_microamps", "patient_minimum_microamps", "patient_maximum_microamps"):
-        highest = limits.amplitude_microamps
-        check_value(request, name, getattr(settings, name), ranges.amplitude_microamps, maximum=highest)
+    most = limits.amplitude_microamps
+    check_value(request, "amplitude_microamps", settings.amplitude_microamps, ranges.amplitude_microamps, maximum=most)
     check_value(request, "rate_millihertz", settings.rate_millihertz, ranges.rate_millihertz, maximum=limits.rate_millihertz)
-    if settings.cycle_on_seconds or settings.cycle_off_seconds:
-        _check_cycle(model, request, settings)
+    if settings.cycle_on_seconds and settings.cycle_off_seconds:
+        check_value(request, "cycle_on_seconds", settings.cycle_on_seconds, ranges.cycle_on_seconds)
+        check_value(request, "cycle_off_seconds", settings.cycle_off_seconds, ranges.cycle_off_seconds)
+    for name in ("patient_minimum_microamps", "patient_maximum_microamps"):
+        check_value(request, name, getattr(settings, name), ranges.amplitude_microamps, maximum=most)
     _check_contacts(model, request, settings)
     check_safety(model, limits, settings)
-
-
-def _check_cycle(model: DeviceModel, request: Request[Any], settings: AreaSettings) -> None:
-    if not (settings.cycle_on_seconds and settings.cycle_off_seconds):
-        raise unsafe(
-            SafetyRule.CYCLE_ON_WITHOUT_OFF_SECONDS,
-            area=settings.area,
-            value=settings.cycle_on_seconds,
-            limit=settings.cycle_off_seconds,
-        )
-    check_value(request, "cycle_on_seconds", settings.cycle_on_seconds, model.ranges.cycle_on_seconds)
-    check_value(request, "cycle_off_seconds", settings.cycle_off_seconds, model.ranges.cycle_off_seconds)
 
 
 def _check_contacts(model: DeviceModel, request: Request[Any], settings: AreaSettings) -> None:
@@ -125,6 +115,13 @@ def check_safety(model: DeviceModel, limits: Limits, settings: AreaSettings) -> 
             area=area,
             value=settings.patient_minimum_microamps,
             limit=settings.patient_maximum_microamps,
+        )
+    if bool(settings.cycle_on_seconds) != bool(settings.cycle_off_seconds):
+        raise unsafe(
+            SafetyRule.CYCLE_ON_WITHOUT_OFF_SECONDS,
+            area=area,
+            value=settings.cycle_on_seconds,
+            limit=settings.cycle_off_seconds,
         )
 
 

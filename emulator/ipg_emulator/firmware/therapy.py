@@ -10,6 +10,8 @@ from ipg_protocol.commands.therapy import AreaTherapy, TherapyFlag
 
 from ipg_emulator.board import Drive, Output
 
+MAXIMUM_AREAS = 4
+
 
 @unique
 class Goal(Enum):
@@ -41,6 +43,17 @@ def _flat(level: int, now: int) -> Ramp:
     return Ramp(now, now, level, level)
 
 
+def _changed(area: AreaSettings, old: AreaSettings, ramp: Ramp, now: int) -> Ramp:
+    """The ramp to new settings. A wider pulse is never given at more than its own amplitude: its charge was judged by that."""
+    level, target = ramp.level(now), area.amplitude_microamps
+    if area.pulse_width_us > old.pulse_width_us and level > target:
+        return _flat(target, now)
+    if ramp.to_microamps == target:
+        return ramp
+    whole = area.ramp_seconds * 1_000_000
+    return Ramp(now, now + whole * abs(target - level) // max(target, level, 1), level, target)
+
+
 class Therapy:
     """The output of the active program's areas. Knows nothing of states, roles or the wire."""
 
@@ -53,6 +66,7 @@ class Therapy:
         self._before: tuple[tuple[int, int], ...] = ()
         self._deliverable: tuple[int, ...] = ()
         self.goal = Goal.OFF
+        self.count_from(0)
 
     @property
     def is_on(self) -> bool:
@@ -70,27 +84,28 @@ class Therapy:
         levels = self._levels(now) if goes_on else [0] * len(areas)
         if not goes_on:
             self._cycle_origin = now
-            self._before = tuple(self._totals(area.area, now) for area in areas)
         self._areas = areas
         self.goal = Goal.PROGRAMMED
         self._drive(
             [
-                Ramp(now, now + area.ramp_seconds * 1_000_000, level, area.amplitude_microamps)
+                Ramp(
+                    now,
+                    now + area.ramp_seconds * 1_000_000,
+                    min(level, area.amplitude_microamps),
+                    area.amplitude_microamps,
+                )
                 for area, level in zip(areas, levels, strict=True)
             ],
             now,
         )
 
+    def count_from(self, now: int) -> None:
+        """Count charge and on-time from now on."""
+        self._before = tuple(self._totals(area, now) for area in range(MAXIMUM_AREAS))
+
     def change(self, areas: tuple[AreaSettings, ...], now: int) -> None:
         """Go on with new settings; an amplitude that differs is reached by its part of the area's ramp."""
-        ramps: list[Ramp] = []
-        for area, ramp, level in zip(areas, self._ramps, self._levels(now), strict=True):
-            target = area.amplitude_microamps
-            if self.goal is not Goal.PROGRAMMED or ramp.to_microamps == target:
-                ramps.append(ramp)
-                continue
-            whole = area.ramp_seconds * 1_000_000
-            ramps.append(Ramp(now, now + whole * abs(target - level) // max(target, level, 1), level, target))
+        ramps = [_changed(area, old, ramp, now) for area, old, ramp in zip(areas, self._areas, self._ramps, strict=True)]
         self._areas = areas
         self._drive(ramps, now)
 
@@ -115,25 +130,23 @@ class Therapy:
         return [area.area for area, deliverable in pairs if area.amplitude_microamps > deliverable]
 
     def report(self, settings: AreaSettings, now: int) -> AreaTherapy:
-        """What an area is told to deliver, and what it delivers at this moment."""
+        """What an area is told to deliver, and what it delivers at this moment. While a stop or a switch is under way, the
+        settings are those that are being output.
+        """
         area = settings.area
-        deliverable = self._output.deliverable_microamps(settings)
-        flags = TherapyFlag(0)
-        charge = on_time = delivered = 0
-        if area < len(self._before):
-            charge, on_time = (
-                total - before for total, before in zip(self._totals(area, now), self._before[area], strict=True)
-            )
-        if self.is_on and area < len(self._ramps):
+        flags, delivered = TherapyFlag(0), 0
+        if self.is_on and area < len(self._areas):
+            settings = self._areas[area]
             delivered = self._output.delivered_microamps(area, now)
-            flags = self._flags(area, deliverable, delivered, now)
+            flags = self._flags(area, delivered, now)
+        charge, on_time = (total - before for total, before in zip(self._totals(area, now), self._before[area], strict=True))
         return AreaTherapy(
             area=area,
             pulse_width_us=settings.pulse_width_us,
             flags=flags,
             programmed_microamps=settings.amplitude_microamps,
             delivered_microamps=delivered,
-            deliverable_microamps=deliverable,
+            deliverable_microamps=self._output.deliverable_microamps(settings),
             rate_millihertz=settings.rate_millihertz,
             on_time_seconds=on_time // 1_000_000,
             charge_microcoulombs=charge // 1000,
@@ -141,13 +154,13 @@ class Therapy:
 
     def cycle_off(self, now: int) -> bool:
         """Whether every area that would deliver is in the off-part of its cycle."""
-        return self.is_on and all(
-            level and not self._output.delivered_microamps(area.area, now)
-            for area, level in zip(self._areas, self._levels(now), strict=True)
-        )
+        if not self.is_on:
+            return False
+        flags = [self._flags(area.area, self._output.delivered_microamps(area.area, now), now) for area in self._areas]
+        return all(TherapyFlag.CYCLE_OFF in each for each in flags)
 
-    def _flags(self, area: int, deliverable: int, delivered: int, now: int) -> TherapyFlag:
-        ramp = self._ramps[area]
+    def _flags(self, area: int, delivered: int, now: int) -> TherapyFlag:
+        ramp, deliverable = self._ramps[area], self._deliverable[area]
         level = ramp.level(now)
         flags = TherapyFlag.RUNNING
         if now < ramp.end:

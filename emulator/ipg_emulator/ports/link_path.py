@@ -27,7 +27,7 @@ class StableLink:
         Raises:
             PortError: the path is no link, belongs to a running device, or cannot be written.
         """
-        if os.path.exists(self.path) and not os.path.islink(self.path):
+        if os.path.exists(self.path) and not os.path.realpath(self.path).startswith("/dev/"):
             what = "a directory" if os.path.isdir(self.path) else "a file"
             raise PortError(f"--link {self.path}: there is {what} of that name; give a path that is free")
         try:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from selectors import BaseSelector
 
-from ipg_emulator.ports import Port
+from ipg_emulator.ports import OUTPUT_QUEUE_BYTES, Port
 
 BITS_PER_BYTE = 10
 
 
 class PacedBytes:
-    """One direction of a line. A byte put in comes out once the line has had time to carry it."""
+    """One direction of a line. A byte put in comes out once the line has had time to carry it.
+
+    What is put in while a whole queue waits is lost, as in a UART that overruns.
+    """
 
     def __init__(self, baud: int) -> None:
         self._us_per_byte = BITS_PER_BYTE * 1_000_000 / baud
@@ -20,7 +23,8 @@ class PacedBytes:
     def put(self, data: bytes, now: int) -> None:
         if not self._waiting:
             self._line_free_at = max(self._line_free_at, float(now))
-        self._waiting += data
+        if len(self._waiting) + len(data) <= OUTPUT_QUEUE_BYTES:
+            self._waiting += data
 
     def take(self, now: int) -> bytes:
         """The bytes that have arrived by `now`."""

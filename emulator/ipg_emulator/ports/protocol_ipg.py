@@ -39,6 +39,8 @@ class Serial(SerialBase):  # type: ignore[misc] # pyserial is untyped
         unknown = sorted(set(options) - set(_OPTIONS))
         if unknown:
             raise SerialException(f"{self._port}: unknown option {', '.join(unknown)}; known: {', '.join(_OPTIONS)}")
+        if options.get("time", "virtual") not in ("virtual", "real"):
+            raise SerialException(f"{self._port}: time is virtual or real, not {options['time']}")
         try:
             model = load(url.netloc + url.path)
             faults = {int(c): kind for kind in ("open", "short") for c in options.get(kind, "").split(",") if c}

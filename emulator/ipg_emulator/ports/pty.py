@@ -21,6 +21,8 @@ class PtyPort(Immediate):
 
     def __init__(self, link: str | None = None) -> None:
         self._link = StableLink(link) if link else None
+        self._name = ""
+        self._descriptors: tuple[int, ...] = ()
 
     @property
     def address(self) -> str:
@@ -32,10 +34,10 @@ class PtyPort(Immediate):
         Raises:
             PortError: the link's path is taken.
         """
-        self._master, self._slave = os.openpty()
-        tty.setraw(self._slave)
+        self._master, slave = self._descriptors = os.openpty()
+        tty.setraw(slave)
         os.set_blocking(self._master, False)
-        self._name = os.ttyname(self._slave)
+        self._name = os.ttyname(slave)
         if self._link:
             self._link.make(self._name)
         selector.register(self._master, EVENT_READ, self)
@@ -54,5 +56,5 @@ class PtyPort(Immediate):
     def close(self) -> None:
         if self._link:
             self._link.remove()
-        os.close(self._master)
-        os.close(self._slave)
+        for descriptor in self._descriptors:
+            os.close(descriptor)

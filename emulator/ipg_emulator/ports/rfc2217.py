@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -47,7 +48,10 @@ class Telnet(Plain):
         self._escape = cast("Callable[[bytes], Iterable[bytes]]", manager.escape)
 
     def decode(self, data: bytes) -> bytes:
-        return b"".join(self._strip(data))
+        try:
+            return b"".join(self._strip(data))
+        except struct.error as error:  # pyserial's manager takes a setting's size on trust
+            raise ConnectionError("a malformed RFC 2217 setting") from error
 
     def encode(self, data: bytes) -> bytes:
         return b"".join(self._escape(data))

@@ -37,8 +37,17 @@ class TcpPort(Immediate):
     """Reached by pyserial's `socket://` URLs, or by those of another dialect. Port 0 takes any that is free."""
 
     def __init__(self, port: int, dialect: type[Plain] = Plain) -> None:
-        self._wanted = (LOOPBACK, port)
+        """Listen.
+
+        Raises:
+            PortError: the port is in use or not allowed.
+        """
         self._dialect = dialect
+        try:
+            self._listener = socket.create_server((LOOPBACK, port))
+        except OSError as error:
+            raise PortError(f"cannot listen on {LOOPBACK}:{port}: {error.strerror}; 0 takes any free port") from None
+        self._listener.setblocking(False)
         self._client: socket.socket | None = None
 
     @property
@@ -47,38 +56,31 @@ class TcpPort(Immediate):
         return f"{self._dialect.scheme}://{host}:{port}"
 
     def open(self, selector: BaseSelector) -> None:
-        """Listen.
-
-        Raises:
-            PortError: the port is in use or not allowed.
-        """
         self._selector = selector
-        try:
-            self._listener = socket.create_server(self._wanted)
-        except OSError as error:
-            host, port = self._wanted
-            raise PortError(f"cannot listen on {host}:{port}: {error.strerror}; 0 takes any free port") from None
-        self._listener.setblocking(False)
         selector.register(self._listener, EVENT_READ, self._listener)
 
     def receive(self, ready: object, _now: int, /) -> bytes:
-        if ready is self._listener:
+        if self._client is None:
             self._accept()
             return b""
-        client = self._client
-        if client is None:
-            return b""
+        data = self._read(self._client)
+        if data is None and ready is self._listener:
+            self._send_away()
+        return data or b""
+
+    def _read(self, client: socket.socket) -> bytes | None:
+        """What the client has sent; None when it has sent nothing. One that has left is dropped."""
         try:
             self._queue.flush()
             data = client.recv(READ_BYTES)
+            if data:
+                return self._connection.decode(data)
         except BlockingIOError:
-            return b""
+            return None
         except OSError:
-            data = b""
-        if not data:
-            self._drop_client()
-            return b""
-        return self._connection.decode(data)
+            pass
+        self._drop_client()
+        return b""
 
     def send(self, data: bytes, _now: int, /) -> None:
         if self._client is not None:
@@ -92,25 +94,24 @@ class TcpPort(Immediate):
 
     def close(self) -> None:
         self._drop_client()
-        self._selector.unregister(self._listener)
         self._listener.close()
 
     def _accept(self) -> None:
-        try:
+        with suppress(OSError):
             client, _ = self._listener.accept()
-        except OSError:
-            return
-        client.setblocking(False)
-        if self._client is not None:
-            with suppress(OSError):
+            client.setblocking(False)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._client = client
+            self._selector.register(client, EVENT_READ, client)
+            self._queue = OutputQueue(client.fileno(), self._selector, client)
+            self._connection = self._dialect(self._write)
+
+    def _send_away(self) -> None:
+        """Tell a second client why it gets nothing."""
+        with suppress(OSError):
+            client, _ = self._listener.accept()
+            with client:
                 client.send(_PORT_IN_USE)
-            client.close()
-            return
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._client = client
-        self._selector.register(client, EVENT_READ, client)
-        self._queue = OutputQueue(client.fileno(), self._selector, client)
-        self._connection = self._dialect(self._write)
 
     def _drop_client(self) -> None:
         if self._client is not None:

@@ -102,7 +102,7 @@ class ProgramSelected(Message, frozen=True):
     0x0203,
     role=Role.PATIENT,
     states=frozenset({State.IDLE, State.RAMPING, State.THERAPY}),
-    refusals={Status.OUT_OF_RANGE, Status.UNSAFE_COMBINATION},
+    refusals={Status.OUT_OF_RANGE},
 )
 class SelectProgram(Change[ProgramSelected], frozen=True):
     """Make a program the active one. If therapy runs, it ramps down, switches, and ramps up."""

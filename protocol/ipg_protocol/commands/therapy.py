@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag, unique
 
-from ipg_protocol.command import ANY_STATE, Change, Request, Role, State, Status, command, event
+from ipg_protocol.command import ANY_STATE, AWAKE, Change, Request, Role, State, Status, command, event
 from ipg_protocol.wire import I8, U8, U16, U32, U64, Message
 
 ADJUSTABLE = frozenset({State.IDLE, State.RAMPING, State.THERAPY})
@@ -139,9 +139,14 @@ class ReadLimits(Request[Limits], frozen=True):
     """Read the clinician's limits."""
 
 
-@command(0x0308, role=Role.CLINICIAN, refusals={Status.OUT_OF_RANGE, Status.OFF_GRID})
+@command(
+    0x0308,
+    role=Role.CLINICIAN,
+    states=AWAKE - {State.RAMPING},
+    refusals={Status.OUT_OF_RANGE, Status.OFF_GRID},
+)
 class WriteLimits(Change[Limits], frozen=True):
-    """Set the clinician's limits: not above the model's, and not below what a stored program uses."""
+    """Set the clinician's limits: not above the model's, not below what a stored program uses, not during a ramp."""
 
     amplitude_microamps: U32
     pulse_width_us: U16
@@ -176,7 +181,7 @@ class AreaTherapy(Message, frozen=True):
     charge_microcoulombs: U64
 
 
-@command(0x0309, role=Role.OBSERVER, refusals={Status.OUT_OF_RANGE})
+@command(0x0309, role=Role.OBSERVER, refusals={Status.OUT_OF_RANGE, Status.UNSAFE_COMBINATION})
 class ReadTherapy(Request[AreaTherapy], frozen=True):
     """Read what one area of the active program is programmed to and what it delivers."""
 

@@ -94,7 +94,7 @@ def get_capabilities(request: GetCapabilities, context: Context) -> CapabilityPa
 def _time(device: Device, now: int) -> DeviceTime:
     uptime = device.uptime_us(now)
     offset = device.memory.clock_offset_us
-    return DeviceTime((uptime if offset is None else now + offset) // 1000, uptime // 1000)
+    return DeviceTime((uptime if offset is None else now + offset) // 1000 % 2**64, uptime // 1000)
 
 
 @handles(GetTime)

@@ -23,13 +23,12 @@ def measure_impedance(request: MeasureImpedance, context: Context) -> Measuremen
     device, now = context.device, context.now
     if device.state is State.MEASURING:
         raise Refused(Status.BUSY, BusyDetail(device.measurement_left_us(now) // 1000 + 1))
-    check_contact(device.model, request, "anode", request.anode)
-    if request.cathode == ALL_CONTACTS:
-        cathodes = [contact for contact in range(len(device.model.contacts)) if contact != request.anode]
-    else:
+    cathodes = [contact for contact in range(len(device.model.contacts)) if contact != request.anode]
+    if request.cathode != ALL_CONTACTS:
         check_contact(device.model, request, "cathode", request.cathode)
         cathodes = [request.cathode]
-    if request.cathode == request.anode:
+    check_contact(device.model, request, "anode", request.anode)
+    if not cathodes or request.cathode == request.anode:
         raise unsafe(SafetyRule.CONTACT_REPEATED, area=WHOLE_PROGRAM, value=request.cathode, limit=1)
     measurement = device.measure([(cathode, request.anode) for cathode in cathodes], now)
     return MeasurementStarted(measurement.number, len(cathodes), len(cathodes) * device.pair_us // 1000)

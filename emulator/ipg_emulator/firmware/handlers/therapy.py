@@ -180,7 +180,7 @@ def _check_limits(device: Device, request: WriteLimits) -> None:
         value: int = getattr(request, name)
         allowed = getattr(ranges, name, None)
         highest = allowed.maximum if allowed else device.model.limits.charge_per_phase_nanocoulombs.value
-        lowest = max((used(area) for area in stored), default=0)
+        lowest = max((used(area) for area in stored), default=allowed.minimum if allowed else 0)
         if not lowest <= value <= highest:
             raise out_of_range(request, name, lowest, highest, value=value, step=allowed.step_at(value) if allowed else 1)
         if allowed:
