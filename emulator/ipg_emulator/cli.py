@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES = """\
 exit codes: 0 stopped by TERM or by the end of its parent, 1 a file could not be written, 2 wrong usage, unknown model or bad
-model file, 3 the port could not be had, 130 stopped by Ctrl-C"""
+model file, 3 the port could not be had, 4 a command of the protocol has no handler, 130 stopped by Ctrl-C"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,10 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.action is None:
         parser.error("say what to do: run or models")
     from ipg_emulator.faults import LeadFaultError
+    from ipg_emulator.firmware.dispatch import CatalogueMismatch
     from ipg_emulator.model import ModelError
     from ipg_emulator.ports import PortError
 
-    codes: dict[type[Exception], int] = {ModelError: 2, LeadFaultError: 2, PortError: 3}
+    codes: dict[type[Exception], int] = {ModelError: 2, LeadFaultError: 2, PortError: 3, CatalogueMismatch: 4}
     try:
         code = int(options.action(options))
         sys.stdout.flush()
