@@ -23,12 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     if options.print_completion:
-        import shtab
-
-        print(shtab.complete(parser, shell=options.print_completion))
-        return 0
-    if options.version:
-        return _version()
+        options.action = _print_completion
     if options.action is None:
         parser.error("say what to do: run or models")
     from ipg_emulator.faults import LeadFaultError
@@ -38,9 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     codes: dict[type[Exception], int] = {ModelError: 2, LeadFaultError: 2, PortError: 3, CatalogueMismatch: 4}
     try:
-        code = int(options.action(options))
+        options.action(options)
         sys.stdout.flush()
-        return code
     except BrokenPipeError:  # whoever read the output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -50,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except tuple(codes) as error:
         print(f"ipg-emulator: {error}", file=sys.stderr)
         return codes[type(error)]
+    return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -58,7 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="ipg-emulator", description="A virtual implantable pulse generator on a serial port.", epilog=EXIT_CODES
     )
     parser.set_defaults(action=None)
-    parser.add_argument("--version", action="store_true", help="version, and which CRC and COBS are in use")
+    version = "version, and which CRC and COBS are in use"
+    parser.add_argument("--version", dest="action", action="store_const", const=_version, help=version)
     parser.add_argument("--print-completion", choices=("bash", "zsh", "tcsh"), help="print a completion script")
     commands = parser.add_subparsers(metavar="COMMAND")
     run = commands.add_parser("run", help="run a device until stopped", epilog=EXIT_CODES)
@@ -104,7 +100,13 @@ def _lead_fault(text: str) -> tuple[int, str]:
     return _number(contact, 0, 253, "a contact number"), kind
 
 
-def _version() -> int:
+def _print_completion(options: argparse.Namespace) -> None:
+    import shtab
+
+    print(shtab.complete(build_parser(), shell=options.print_completion))
+
+
+def _version(_: argparse.Namespace) -> None:
     from importlib.metadata import version
 
     from ipg_protocol import backends
@@ -112,15 +114,13 @@ def _version() -> int:
     print(f"ipg-emulator {version('virtual-ipg')}")
     for name, kind in backends().items():
         print(f"{name}: {kind}")
-    return 0
 
 
-def _models(options: argparse.Namespace) -> int:
+def _models(options: argparse.Namespace) -> None:
     from ipg_emulator.catalogue import describe, summary
     from ipg_emulator.model import load
 
     print(describe(load(options.name)) if options.name else summary())
-    return 0
 
 
 def _port(options: argparse.Namespace) -> tuple[str, Port]:
@@ -139,7 +139,7 @@ def _port(options: argparse.Namespace) -> tuple[str, Port]:
     return "pty", PtyPort(options.link)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> None:
     from ipg_emulator.console import EventLines, StatusLine
     from ipg_emulator.factory import boot_finished_at, build_device
     from ipg_emulator.model import load
@@ -162,4 +162,3 @@ def _run(options: argparse.Namespace) -> int:
     gc.freeze()
     gc.enable()
     runner.run(lambda: print(f"READY {kind} {port.address}", flush=True), outlive_parent=options.outlive_parent)
-    return 0
