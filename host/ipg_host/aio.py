@@ -1,7 +1,7 @@
 """The asyncio client: the same conversations, several at a time.
 
-A port with a descriptor is watched by the event loop. Any other is read only while somebody waits for something: in a
-thread, or on the loop itself where time is virtual and reading never waits.
+One task reads the port, as long as somebody waits for something: when the event loop says so if the port has a descriptor,
+on the loop itself where time is virtual and reading never waits, and else in a thread.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from typing import Any, Self, TypeVar, cast
 
 from ipg_protocol import Message, Role
@@ -37,47 +39,53 @@ class AsyncClient:
         host_id: int | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """As for `Client`."""
+        """As for `Client`; what `on_event` raises goes to the event loop's exception handler."""
         self._link = link_to(port)
         self._rng = rng or random.Random()
         self._host_id = this_host() if host_id is None else host_id
-        self._session = Session(self._rng.random, on_event, first_timeout_us(timeout_seconds))
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._reading = asyncio.Lock()
-        if self._link.descriptor is not None:
-            self._loop.add_reader(self._link.descriptor, self._readable)
+        self._on_event = on_event
+        self._session = Session(self._rng.random, self._deliver, first_timeout_us(timeout_seconds))
+        self._waiting: dict[asyncio.Future[None], int | None] = {}
+        """What is awaited, and for a pause until when."""
+        self._stirred = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
 
     @property
     def session(self) -> SessionTerms | None:
         """The terms of the open session, None when there is none."""
         return self._session.terms
 
+    @property
+    def lost(self) -> bool:
+        """Whether the link is gone for good."""
+        return self._session.lost
+
     async def open_session(self, role: Role) -> SessionTerms:
         """Open a session in `role`; one that is open is closed."""
         return await self.run(open_session(role, self._host_id, self._rng.getrandbits(32)))
 
     async def run(self, procedure: Procedure[T]) -> T:
-        """Hold a conversation to its end and return what it found.
+        """Hold a conversation to its end and return what it found. Cancelled, it sends nothing more.
 
         Raises:
             IpgError: the device refused something, or the link failed.
         """
         outcome: Exchange[Any] | None = None
-        try:
-            while True:
-                outcome = await self._take(resume(procedure, outcome))
-        except StopIteration as end:
-            return cast("T", end.value)
+        with closing(procedure):
+            try:
+                while True:
+                    outcome = await self._take(resume(procedure, outcome))
+            except StopIteration as end:
+                return cast("T", end.value)
 
     async def close(self) -> None:
-        """Close the port. Therapy, and the session until it times out, go on."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._link.descriptor is not None:
-            self._loop.remove_reader(self._link.descriptor)
-        async with self._reading:
-            self._link.close()
+        """Close the port, which ends what is under way. Therapy, and the session until it times out, go on."""
+        self._session.lose(LinkLost("the port was closed"))
+        self._stirred.set()
+        if self._pump is not None:
+            await asyncio.wait([self._pump])
+        self._link.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,90 +93,92 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def _deliver(self, event: Message) -> None:
+        if self._on_event is not None:
+            self._loop.call_soon(self._on_event, event)
+
     async def _take(self, step: Step) -> Exchange[Any] | None:
+        now = self._link.now()
+        over: asyncio.Future[None] = self._loop.create_future()
         if isinstance(step, Pause):
-            await self._pause(step.milliseconds)
+            if not self._session.lost:
+                await self._wait(over, now + step.milliseconds * 1000)
             return None
-        done = asyncio.Event()
-        exchange = self._session.request(step, self._link.now(), done.set)
-        self._flush()
-        if self._link.descriptor is None:
-            await self._read_until(done.is_set)
-        else:
-            await done.wait()
+        exchange = self._session.request(step, now, partial(_settle, over))
+        self._send()
+        try:
+            if not exchange.done:
+                await self._wait(over, None)
+        finally:
+            self._session.forget(exchange, now)
         return exchange
 
-    async def _pause(self, milliseconds: int) -> None:
-        if not self._link.virtual:
-            await asyncio.sleep(milliseconds / 1000)
-            return
-        until = self._link.now() + milliseconds * 1000
-        await self._read_until(lambda: self._session.lost or self._link.now() >= until, until)
-
-    async def _read_until(self, over: Callable[[], bool], until: int | None = None) -> None:
-        """Read until something is over, taking turns with others who wait."""
-        while not over():
-            async with self._reading:
-                if not over():
-                    await self._read(until)
-
-    async def _read(self, until: int | None) -> None:
-        times = [time for time in (self._session.wake_at(), until) if time is not None]
-        timeout_us = max(0, min(times) - self._link.now())
+    async def _wait(self, over: asyncio.Future[None], until: int | None) -> None:
+        self._waiting[over] = until
+        self._stirred.set()
+        if self._pump is None or self._pump.done():
+            self._pump = self._loop.create_task(self._read())
         try:
-            if self._link.virtual:
-                data = self._link.read(timeout_us)
-                await asyncio.sleep(0)
-            else:
-                data = await self._loop.run_in_executor(None, self._link.read, timeout_us)
-        except LinkLost as error:
-            self._lose(error)
-        else:
-            self._receive(data)
+            await over
+        finally:
+            del self._waiting[over]
+            self._stirred.set()
 
-    def _readable(self) -> None:
+    async def _read(self) -> None:
+        """The pump: the only one who reads, as long as anything is awaited."""
+        descriptor = self._link.descriptor
+        if descriptor is not None:
+            self._loop.add_reader(descriptor, self._stirred.set)
         try:
-            data = self._link.read(0)
-        except LinkLost as error:
-            self._lose(error)
-        else:
-            self._receive(data)
+            while self._waiting:
+                await self._turn()
+                await asyncio.sleep(0)  # Those whose wait is over go on first.
+        except Exception as error:
+            for over in self._waiting:
+                if not over.done():
+                    over.set_exception(error)
+        finally:
+            if descriptor is not None:
+                self._loop.remove_reader(descriptor)
 
-    def _receive(self, data: bytes) -> None:
+    async def _turn(self) -> None:
+        """Deal with the bytes that come, the session's next timeout, or the end of a pause."""
+        times = [time for time in (self._session.wake_at(), *self._waiting.values()) if time is not None]
         now = self._link.now()
-        if data:
-            self._session.receive(data, now)
-        self._session.wake(now)
-        self._flush()
+        try:
+            data = await self._arrived(max(0, min(times, default=now) - now))
+            now = self._link.now()
+            if data:
+                self._session.receive(data, now)
+            self._session.wake(now)
+        except LinkLost as error:
+            self._session.lose(error)
+        self._send()
+        for over, until in self._waiting.items():
+            if until is not None and (now >= until or self._session.lost):
+                _settle(over)
 
-    def _flush(self) -> None:
+    async def _arrived(self, timeout_us: int) -> bytes:
+        if self._link.virtual:
+            return self._link.read(timeout_us)
+        if self._link.descriptor is None:
+            return await self._loop.run_in_executor(None, self._link.read, timeout_us)
+        timer = self._loop.call_later(timeout_us / 1_000_000, self._stirred.set)
+        await self._stirred.wait()
+        timer.cancel()
+        self._stirred.clear()
+        return self._link.read(0)
+
+    def _send(self) -> None:
         try:
             self._link.write(self._session.take_output())
         except LinkLost as error:
-            self._lose(error)
-        if self._link.descriptor is not None:
-            self._set_timer()
+            self._session.lose(error)
 
-    def _set_timer(self) -> None:
-        """Wake the session when it asks for it; a timer that fires too early finds out by itself."""
-        wake_at = self._session.wake_at()
-        if wake_at is None:
-            return
-        when = self._loop.time() + (wake_at - self._link.now()) / 1_000_000
-        if self._timer is not None:
-            if self._timer.when() <= when:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._timer_fired)
 
-    def _timer_fired(self) -> None:
-        self._timer = None
-        self._receive(b"")
-
-    def _lose(self, error: LinkLost) -> None:
-        self._session.lose(error)
-        if self._link.descriptor is not None:
-            self._loop.remove_reader(self._link.descriptor)
+def _settle(over: asyncio.Future[None]) -> None:
+    if not over.done():
+        over.set_result(None)
 
 
 async def connect(port: str, **options: Any) -> AsyncClient:

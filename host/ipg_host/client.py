@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import os
 import platform
 import random
 from collections.abc import Callable
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -27,7 +29,11 @@ DEFAULT_TIMEOUT_SECONDS = TOTAL_TIMEOUT_US / 1_000_000
 
 def this_host() -> int:
     """The number by which devices know this user on this machine: transactions are counted for it."""
-    name = f"{getpass.getuser()}@{platform.node()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as containers have
+        user = str(os.getuid())
+    name = f"{user}@{platform.node()}"
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())
 
 
@@ -59,6 +65,11 @@ class Client:
         """The terms of the open session, None when there is none."""
         return self._session.terms
 
+    @property
+    def lost(self) -> bool:
+        """Whether the link is gone for good."""
+        return self._session.lost
+
     def open_session(self, role: Role) -> SessionTerms:
         """Open a session in `role`; one that is open is closed."""
         return self.run(open_session(role, self._host_id, self._rng.getrandbits(32)))
@@ -70,14 +81,16 @@ class Client:
             IpgError: the device refused something, or the link failed.
         """
         outcome: Exchange[Any] | None = None
-        try:
-            while True:
-                outcome = self._take(resume(procedure, outcome))
-        except StopIteration as end:
-            return cast("T", end.value)
+        with closing(procedure):
+            try:
+                while True:
+                    outcome = self._take(resume(procedure, outcome))
+            except StopIteration as end:
+                return cast("T", end.value)
 
     def close(self) -> None:
         """Close the port. Therapy, and the session until it times out, go on."""
+        self._session.lose(LinkLost("the port was closed"))
         self._link.close()
 
     def __enter__(self) -> Self:
@@ -94,8 +107,11 @@ class Client:
                 now = self._turn(now, until)
             return None
         exchange = self._session.request(step, now)
-        while not exchange.done:
-            now = self._turn(now, None)
+        try:
+            while not exchange.done:
+                now = self._turn(now, None)
+        finally:
+            self._session.forget(exchange, now)
         return exchange
 
     def _turn(self, now: int, until: int | None) -> int:
@@ -111,7 +127,8 @@ class Client:
             if data:
                 session.receive(data, now)
                 link.write(session.take_output())
-            session.wake(now)
+            if now >= wake_at:
+                session.wake(now)
         except LinkLost as error:
             session.lose(error)
         return now

@@ -7,6 +7,7 @@ from enum import IntEnum, unique
 from typing import Generic, TypeVar, cast
 
 from ipg_protocol import CATALOGUE, Command, Message, Request
+from ipg_protocol.commands.link import SelfTest
 from ipg_protocol.commands.measurement import MeasureImpedance
 from ipg_protocol.commands.programs import BeginProgramWrite, WriteProgramBlock
 from ipg_protocol.commands.session import CloseSession, OpenSession
@@ -38,6 +39,7 @@ _LANE_OF: dict[type[Message], Lane] = {
     BeginProgramWrite: Lane.ACT,
     WriteProgramBlock: Lane.ACT,
     MeasureImpedance: Lane.ACT,
+    SelfTest: Lane.ACT,
 }
 
 

@@ -9,25 +9,21 @@ _MOST_BEYOND_A_GAP = 64
 
 
 class Inbox:
-    """The event numbers of one boot of the device. Counting begins with the first event that comes."""
+    """The event numbers of one boot of the device, which count from 1; those that others had before are a gap."""
 
     def __init__(self) -> None:
         self.highest = 0
-        self._started = False
         self._beyond: set[int] = set()
         self._gap_seen_at = 0
 
     def accept(self, number: int, now: int) -> bool:
         """Note that event `number` came at `now` microseconds; whether it is new."""
-        if not self._started:
-            self._started = True
-            self.highest = number - 1
         if number <= self.highest or number in self._beyond or len(self._beyond) >= _MOST_BEYOND_A_GAP:
             return False
         if not self._beyond:
             self._gap_seen_at = now
         self._beyond.add(number)
-        self._advance()
+        self._advance(now)
         return True
 
     def wake_at(self) -> int | None:
@@ -39,11 +35,11 @@ class Inbox:
         if not self._beyond or now < self._gap_seen_at + GAP_PATIENCE_US:
             return False
         self.highest = min(self._beyond) - 1
-        self._gap_seen_at = now
-        self._advance()
+        self._advance(now)
         return True
 
-    def _advance(self) -> None:
+    def _advance(self, now: int) -> None:
         while self.highest + 1 in self._beyond:
             self.highest += 1
             self._beyond.remove(self.highest)
+            self._gap_seen_at = now

@@ -15,6 +15,8 @@ from ipg_protocol.commands.link import (
     Identify,
     Identity,
     Revision,
+    TransactionReport,
+    TransactionStatus,
 )
 from ipg_protocol.commands.log import (
     ClearFault,
@@ -73,6 +75,11 @@ def open_session(role: Role, host_id: int, nonce: int) -> Procedure[Session]:
 def close_session() -> Procedure[Done]:
     """Close the session; therapy goes on."""
     return ask(CloseSession())
+
+
+def transaction_status(transaction: int) -> Procedure[TransactionReport]:
+    """Ask what became of a change of this host, such as one whose `OutcomeUnknown` carries its `transaction`."""
+    return ask(TransactionStatus(transaction=transaction))
 
 
 def identify() -> Procedure[Identity]:
@@ -234,9 +241,15 @@ def measure_impedance(
 
 
 def read_log(last: int | None = None) -> Procedure[tuple[LogEntry, ...]]:
-    """Read the whole log, oldest entry first, or only its `last` entries."""
+    """Read the whole log, oldest entry first, or only its `last` entries.
+
+    Raises:
+        ValueError: `last` is negative.
+    """
     cursor = 0
     if last is not None:
+        if last < 0:
+            raise ValueError(f"last is a number of entries, 0 or more, got {last}")
         extent = yield from ask(LogInfo())
         cursor = max(extent.oldest, extent.newest - last + 1)
     entries: list[LogEntry] = []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import select
+import socket
 import time
 from pathlib import Path
 from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
 
 import serial
 
@@ -17,6 +19,7 @@ _serial: Any = serial
 
 _READ_SLICE_SECONDS = 0.05
 _READ_SIZE = 4096
+_NETWORK_SCHEMES = ("socket", "rfc2217")
 
 
 class Port(Protocol):
@@ -143,10 +146,19 @@ def _lost(error: OSError) -> LinkLost:
     return LinkLost(f"the port is gone: {os.strerror(error.errno) if error.errno else error}")
 
 
+def _send_at_once(descriptor: int) -> None:
+    """Switch off the wait for more to send (Nagle's), which holds small frames back for 40 ms."""
+    with socket.socket(fileno=os.dup(descriptor)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 def link_to(port: Port) -> Link:
     """The quickest way to move bytes through an open port."""
     kind = type(port)
-    reads_plainly = kind is _serial.Serial or kind.__module__ == "serial.urlhandler.protocol_socket"
+    is_socket = kind.__module__ == "serial.urlhandler.protocol_socket"
+    reads_plainly = kind is _serial.Serial or is_socket
+    if is_socket and os.name == "posix":
+        _send_at_once(cast("Any", port).fileno())
     return DescriptorLink(port) if os.name == "posix" and reads_plainly else PortLink(port)
 
 
@@ -157,6 +169,7 @@ def open_port(name: str) -> Port:
         PortInUse: another program holds the port.
         PortError: it cannot be opened.
     """
+    _check_address(name)
     if "ipg_emulator.ports" not in _serial.protocol_handler_packages:
         _serial.protocol_handler_packages.append("ipg_emulator.ports")
     options = {} if "://" in name else {"exclusive": True}
@@ -164,6 +177,19 @@ def open_port(name: str) -> Port:
         return cast("Port", _serial.serial_for_url(name, baudrate=115_200, timeout=_READ_SLICE_SECONDS, **options))
     except (OSError, ValueError) as error:
         raise _not_opened(name, error) from error
+
+
+def _check_address(name: str) -> None:
+    scheme, separator, _ = name.partition("://")
+    if not separator or scheme not in _NETWORK_SCHEMES:
+        return
+    url = urlsplit(name)
+    try:
+        complete = bool(url.hostname and url.port)
+    except ValueError:  # the port is no number, or too great a one
+        complete = False
+    if not complete:
+        raise PortError(f"cannot open {name}: write it as {scheme}://HOST:PORT, such as {scheme}://127.0.0.1:5000")
 
 
 def _not_opened(name: str, error: OSError | ValueError) -> PortError:

@@ -17,6 +17,7 @@ from ipg_protocol import (
     FrameReader,
     Kind,
     Message,
+    Reply,
     Request,
     Status,
     WireError,
@@ -26,7 +27,7 @@ from ipg_protocol import (
     request_frame,
 )
 from ipg_protocol.commands.link import ResetHappened
-from ipg_protocol.commands.session import CloseSession, ClosingReason, SessionClosing
+from ipg_protocol.commands.session import CloseSession, ClosingReason, OpenSession, SessionClosing
 from ipg_protocol.commands.session import Session as SessionTerms
 
 from ipg_host.errors import GarbageAnswer, InputError, IpgError, LinkError, NoAnswer, OutcomeUnknown, PortInUse
@@ -43,6 +44,9 @@ READS_OUTSTANDING = 4
 
 UNNUMBERED = 0
 """As `transaction` of a change: the session fills in the host's next number when it sends."""
+
+UNNUMBERED_EVENT = 0
+"""The number of an event that is sent once and not acknowledged."""
 
 _log = logging.getLogger("ipg_host")
 
@@ -75,6 +79,7 @@ class Session:
         self._last_transaction = 0
         self._boot_counter: int | None = None
         self._inbox = Inbox()
+        self._undelivered: deque[Message] = deque()
         self._lost: LinkError | None = None
         self._receivers = {Kind.RESPONSE: self._receive_response, Kind.EVENT: self._receive_event}
 
@@ -101,14 +106,28 @@ class Session:
             receiver = self._receivers.get(frame.kind)
             if receiver is not None:
                 receiver(frame, now)
+        if self._undelivered:
+            self._deliver()
+
+    def forget(self, exchange: Exchange[Any], now: int) -> None:
+        """Nobody waits for this any more: what waits in line is never sent, what was sent is not sent again."""
+        if exchange.done:
+            return
+        if exchange in self._waiting:
+            self._waiting.remove(exchange)
+            self._send_waiting(now)
+            return
+        if isinstance(exchange.request, (OpenSession, CloseSession)):
+            self.terms = None
+        self._conclude(exchange, now)
 
     def wake_at(self) -> int | None:
         """When `wake` is next needed; None when nothing is awaited."""
-        times = [exchange.deadline for exchange in self._outstanding.values()]
-        gap = self._inbox.wake_at()
-        if gap is not None:
-            times.append(gap)
-        return min(times, default=None)
+        soonest = self._inbox.wake_at()
+        for exchange in self._outstanding.values():
+            if soonest is None or exchange.deadline < soonest:
+                soonest = exchange.deadline
+        return soonest
 
     def wake(self, now: int) -> None:
         """Retry or give up what has waited long enough."""
@@ -137,9 +156,11 @@ class Session:
             self._settle(self._waiting.popleft(), error=error)
 
     def _may_send(self, exchange: Exchange[Any]) -> bool:
+        if not self._outstanding:
+            return True
         in_lane = self._in_lane
         if exchange.lane is Lane.OPEN:
-            return not self._outstanding
+            return False
         if in_lane[Lane.OPEN]:
             return False
         return in_lane[exchange.lane] < (READS_OUTSTANDING if exchange.lane is Lane.READ else 1)
@@ -152,10 +173,11 @@ class Session:
         request = exchange.request
         if isinstance(request, Change):
             request = exchange.request = self._numbered(request)
-        exchange.request_id = self._next_id()
+        self._last_id += 1
+        exchange.request_id = self._last_id
         try:
             exchange.wire = encode_frame(request_frame(request, exchange.request_id))
-        except WireError as error:
+        except ValueError as error:
             self._settle(exchange, error=InputError(f"{exchange.command.name}: {error}"))
             return
         self._outstanding[exchange.request_id] = exchange
@@ -180,12 +202,6 @@ class Session:
         self._last_transaction += 1
         return msgspec.structs.replace(change, transaction=self._last_transaction)
 
-    def _next_id(self) -> int:
-        self._last_id += 1
-        while self._last_id in self._outstanding:
-            self._last_id += 1
-        return self._last_id
-
     def _receive_response(self, frame: Frame, now: int) -> None:
         exchange = self._outstanding.get(frame.request_id)
         if exchange is None or exchange.command.opcode != frame.opcode:
@@ -206,9 +222,15 @@ class Session:
             self._note_session(exchange, reply.body)
             self._conclude(exchange, now, answer=reply.body)
         else:
-            if reply.status is Status.NO_SESSION:
-                self.terms = None
-            self._conclude(exchange, now, error=refusal(exchange.request, reply))
+            self._conclude(exchange, now, error=self._refused(exchange, reply))
+
+    def _refused(self, exchange: Exchange[Any], reply: Reply) -> IpgError:
+        if reply.status is Status.NO_SESSION:
+            self.terms = None
+            if exchange.acts and exchange.sends > 1:
+                # An earlier send may have been carried out before the session was lost, and its answer with it.
+                return OutcomeUnknown(exchange.request, "the session was lost meanwhile")
+        return refusal(exchange.request, reply)
 
     def _note_round_trip(self, round_trip_us: int) -> None:
         smoothed = self.smoothed_round_trip_us
@@ -217,16 +239,15 @@ class Session:
     def _note_session(self, exchange: Exchange[Any], answer: Message) -> None:
         if isinstance(answer, SessionTerms):
             self.terms = answer
-            self._last_id = 0
             self._last_transaction = max(self._last_transaction, answer.last_transaction)
             self._note_boot(answer.boot_counter)
         elif isinstance(exchange.request, CloseSession):
             self.terms = None
 
     def _note_boot(self, boot_counter: int) -> None:
-        if boot_counter != self._boot_counter:
+        if self._boot_counter not in (None, boot_counter):
             self._inbox = Inbox()
-            self._boot_counter = boot_counter
+        self._boot_counter = boot_counter
 
     def _receive_event(self, frame: Frame, now: int) -> None:
         try:
@@ -240,11 +261,26 @@ class Session:
         if isinstance(message, ResetHappened) and message.boot_counter != self._boot_counter:
             self.terms = None
             self._note_boot(message.boot_counter)
-        if self._inbox.accept(frame.request_id, now) and message is not None:
+        if isinstance(message, SessionClosing):
+            self.terms = None
+        numbered = frame.request_id != UNNUMBERED_EVENT
+        new = not numbered or self._inbox.accept(frame.request_id, now)
+        if new and message is not None:
             _log.debug("<- event %d %r", frame.request_id, message)
-            if self._on_event is not None:
-                self._on_event(message)
-        self._acknowledge(frame.opcode)
+            self._undelivered.append(message)
+        if numbered:
+            self._acknowledge(frame.opcode)
+
+    def _deliver(self) -> None:
+        """Hand out what came; if `on_event` raises, the rest is handed out before the error goes on."""
+        try:
+            while self._undelivered:
+                message = self._undelivered.popleft()
+                if self._on_event is not None:
+                    self._on_event(message)
+        finally:
+            if self._undelivered:
+                self._deliver()
 
     def _acknowledge(self, opcode: int) -> None:
         self._output += encode_frame(Frame(Kind.EVENT_ACK, opcode, self._inbox.highest))

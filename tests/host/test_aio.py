@@ -6,6 +6,7 @@ import asyncio
 import os
 import pty
 import random
+import time
 
 import pytest
 from ipg_host import aio, procedures
@@ -15,6 +16,7 @@ from ipg_protocol import Reply, ResponseFlag, Role, Status, encode_frame, event_
 from ipg_protocol.commands.link import Ping, Pong
 from ipg_protocol.commands.power import Battery, BatteryTier, BatteryTierChanged, GetBattery
 from ipg_protocol.commands.session import OpenSession, Session
+from ipg_protocol.commands.therapy import Amplitude, SetAmplitude
 
 BATTERY = Battery(4100, 998, BatteryTier.OK, 37_000, 15)
 
@@ -118,3 +120,117 @@ def test_a_port_without_a_descriptor_is_read_in_a_thread(scripted):
             return await client.run(procedures.battery())
 
     assert in_time(talk()) == BATTERY
+
+
+class Slow:
+    """A port without a descriptor that never says anything; it counts how many read it at once."""
+
+    timeout = 0.0
+    in_waiting = 0
+
+    def __init__(self) -> None:
+        self.reading = self.most_reading = 0
+
+    def read(self, size: int = 1) -> bytes:
+        self.reading += 1
+        self.most_reading = max(self.reading, self.most_reading)
+        time.sleep(0.002)
+        self.reading -= 1
+        return b""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+    def close(self) -> None:
+        assert not self.reading
+
+
+async def cancelled(task) -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_cancelled_waits_leave_one_reader_which_ends_before_the_port_closes():
+    port = Slow()
+
+    async def talk():
+        async with aio.AsyncClient(port) as client:
+            for _ in range(5):
+                waiting = asyncio.create_task(client.run(procedures.battery()))
+                await asyncio.sleep(0.0005)
+                await cancelled(waiting)
+
+    in_time(talk())
+    assert port.most_reading == 1
+
+
+def test_a_request_that_is_cancelled_in_the_line_is_never_sent(scripted):
+    amplitude = Amplitude(0, 1000, 2)
+    answers = iter([None, amplitude])
+    scripted.script = {SetAmplitude: lambda _: next(answers), GetBattery: lambda _: BATTERY}
+
+    async def talk():
+        async with aio.AsyncClient(scripted) as client:
+            first = asyncio.create_task(client.run(procedures.set_amplitude(0, 1000)))
+            queued = asyncio.create_task(client.run(procedures.start()))
+            await asyncio.sleep(0)
+            await cancelled(queued)
+            assert await first == amplitude
+            await client.run(procedures.battery())
+
+    in_time(talk())
+    assert [type(request) for request in scripted.requests] == [SetAmplitude, SetAmplitude, GetBattery]
+
+
+def test_a_port_that_fails_in_its_own_way_ends_what_is_under_way(scripted):
+    def fail(size):
+        raise RuntimeError("the port's own")
+
+    scripted.read = fail
+    scripted.script = {GetBattery: lambda _: BATTERY}
+
+    async def talk():
+        async with aio.AsyncClient(scripted) as client:
+            await client.run(procedures.battery())
+
+    with pytest.raises(RuntimeError, match="the port's own"):
+        in_time(talk())
+
+
+@pytest.mark.parametrize(("conversation", "end"), [(procedures.battery, LinkLost), (lambda: pause(60_000), type(None))])
+def test_closing_ends_what_is_under_way(conversation, end):
+    device, host = pty.openpty()
+
+    async def talk():
+        client = await aio.connect(os.ttyname(host))
+        waiting = asyncio.create_task(client.run(conversation()))
+        await asyncio.sleep(0.005)
+        await client.close()
+        await asyncio.wait([waiting])
+        with pytest.raises(LinkLost, match="the port was closed"):
+            await client.run(procedures.battery())
+        await client.run(pause(60_000))
+        return waiting.exception()
+
+    assert type(in_time(talk())) is end
+    os.close(device)
+    os.close(host)
+
+
+def test_what_on_event_raises_goes_to_the_event_loop_and_the_conversation_on(scripted):
+    reported: list = []
+    tier = event_frame(BatteryTierChanged(BatteryTier.LOW, 3600), 1)
+    scripted.say(encode_frame(tier))
+    scripted.script = {GetBattery: lambda _: BATTERY}
+
+    def on_event(message):
+        raise RuntimeError("the user's own")
+
+    async def talk():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+        async with aio.AsyncClient(scripted, on_event=on_event) as client:
+            return await client.run(procedures.battery())
+
+    assert in_time(talk()) == BATTERY
+    assert [str(error) for error in reported] == ["the user's own"]

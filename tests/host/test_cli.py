@@ -6,18 +6,22 @@ import io
 import json
 import os
 import pty
+import subprocess
 import sys
 
 import pytest
 from ipg_host.cli import main
 from ipg_host.cli.main import build_parser
+from ipg_host.cli.shell import _history
 from ipg_host.cli.verbs import VERBS
 from ipg_host.serial import open_port
-from ipg_protocol import Reply, ResponseFlag, Role, State, Status
-from ipg_protocol.command import BootDetail, Done
+from ipg_protocol import Reply, ResponseFlag, Role, State, Status, encode_frame, event_frame
+from ipg_protocol.command import BootDetail, Done, StateDetail
 from ipg_protocol.commands.link import GetStatus, Identify
-from ipg_protocol.commands.session import CloseSession, OpenSession, Session
+from ipg_protocol.commands.power import GetBattery
+from ipg_protocol.commands.session import CloseSession, ClosingReason, OpenSession, Session, SessionClosing
 from ipg_protocol.commands.therapy import StartTherapy, TherapyState
+from prompt_toolkit.history import FileHistory, InMemoryHistory
 
 DEVICE = "ipg://scs-rechargeable?seed=1&open=3&short=12"
 
@@ -79,9 +83,10 @@ def test_a_command_prints_for_people_and_for_programs(run, tmp_path, line):
     code, out, err = run(line)
     assert (code, err) == (0, "")
     assert out.strip()
-    code, out, _ = run(f"--json {line}")
-    assert code == 0
-    assert isinstance(json.loads(out), dict)
+    for with_option in (f"--json {line}", f"{line} --json"):
+        code, out, _ = run(with_option)
+        assert code == 0
+        assert isinstance(json.loads(out), dict)
 
 
 def test_json_has_units_in_its_keys_and_names_for_codes(run):
@@ -112,6 +117,7 @@ def test_a_program_that_is_shown_can_be_written(shell, run, tmp_path):
         ("--role observer start", 1, "START_THERAPY refused (NOT_PERMITTED): this takes the role PATIENT"),
         ("amplitude set 2.5", 2, "'2.5' has no unit: write it in uA or mA, such as 2.5mA"),
         ("amplitude set 2.5V", 2, "has the unit 'V'"),
+        ("amplitude set -1mA", 2, "'-1mA' is not a whole number of uA, 0 or more"),
         ("amplitude step none", 2, "steps must be a whole number"),
         ("program show -1", 2, "program must be a number from 0 to 253"),
         ("program write 0 /nonexistent.toml", 2, "/nonexistent.toml: No such file or directory"),
@@ -198,10 +204,97 @@ def test_each_command_takes_the_lowest_role_that_may():
 
 def test_the_shell_keeps_one_connection_and_survives_errors(shell):
     code, out, err = shell("amplitude set 3mA", "dance", "amplitude set 99mA", "", "--json amplitude get", "exit", "status")
-    assert code == 0
+    assert code == 2
     assert json.loads(out[out.index("{") :])["programmed_microamps"] == 3000
     assert "invalid choice: 'dance'" in err
     assert "OUT_OF_RANGE" in err
+
+
+def test_a_piped_shell_ends_with_the_exit_code_of_the_first_failure(shell):
+    assert shell("battery", "amplitude set 99mA", "dance", "battery")[0] == 1
+    assert shell("battery", "amplitude --help")[0] == 0
+
+
+def test_json_without_a_command_is_an_error_of_its_line(shell):
+    code, out, err = shell("--json", "battery --json")
+    assert (code, json.loads(out)["tier"]) == (2, "OK")
+    assert err == "the following arguments are required: COMMAND; see --help\n"
+
+
+@pytest.mark.parametrize("reason", ["vanished", "in use"])
+def test_a_lost_link_ends_the_shell(shell, scripted, monkeypatch, reason):
+    in_use = encode_frame(event_frame(SessionClosing(ClosingReason.PORT_IN_USE), 0))
+
+    def lose(_):
+        scripted.broken = reason == "vanished"
+        return in_use if reason == "in use" else None
+
+    monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
+    scripted.script = {GetBattery: lose}
+    code, _, err = shell("battery", "battery")
+    assert code == (4 if reason == "vanished" else 3)
+    assert (err.count("\n"), len(scripted.requests)) == (1, 1)
+
+
+def test_interrupting_a_piped_shell_ends_it(shell, scripted, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
+    scripted.script = {GetBattery: interrupt}
+    assert shell("battery", "battery") == (130, "", "ipg-host: interrupted\n")
+    assert len(scripted.requests) == 1
+
+
+def test_the_history_is_kept_in_memory_where_it_cannot_be_stored(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert isinstance(_history(), FileHistory)
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nonexistent")
+    assert isinstance(_history(), InMemoryHistory)
+
+
+def raising(error: BaseException):
+    def answer(_):
+        raise error
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [(lambda _: Reply(Status.WRONG_STATE, ResponseFlag(0), StateDetail(State.EOS)), 1), (raising(KeyboardInterrupt()), 130)],
+)
+def test_a_session_is_closed_whatever_becomes_of_the_command(run, scripted, monkeypatch, answer, code):
+    monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
+    scripted.script = {
+        OpenSession: lambda request: Session(request.role, 1, 30_000, 0),
+        StartTherapy: answer,
+        CloseSession: lambda _: Done(),
+    }
+    assert run("start")[0] == code
+    assert [type(request) for request in scripted.requests] == [OpenSession, StartTherapy, CloseSession]
+
+
+def test_a_change_of_unknown_outcome_is_not_repeated(run, scripted, monkeypatch):
+    no_session = Reply(Status.NO_SESSION, ResponseFlag(0), BootDetail(2))
+    answers = iter([None, no_session])
+    monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
+    scripted.script = {
+        OpenSession: lambda request: Session(request.role, 2, 30_000, 0),
+        StartTherapy: lambda _: next(answers),
+    }
+    code, _, err = run("start")
+    assert (code, [type(request) for request in scripted.requests]) == (5, [OpenSession, StartTherapy, StartTherapy])
+    assert "the session was lost meanwhile" in err
+
+
+@pytest.mark.parametrize(
+    ("redirection", "message"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
+)
+def test_output_that_cannot_be_written_is_told(redirection, message):
+    command = f"{sys.executable} -m ipg_host --port '{DEVICE}' battery {redirection}"
+    found = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (1, f"ipg-host: the output cannot be written: {message}\n")
 
 
 def test_the_shell_takes_a_higher_role_when_a_command_needs_it(shell):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 
 import pytest
 from ipg_host import Client, procedures
+from ipg_host.client import this_host
 from ipg_host.conversation import pause
-from ipg_host.errors import Conflict, MeasurementInterrupted, OutOfRange, SessionLost
+from ipg_host.errors import Conflict, LinkLost, MeasurementInterrupted, OutOfRange, SessionLost
 from ipg_host.programs import Program
 from ipg_protocol import Reply, ResponseFlag, Role, State, Status, crc32c, encode
 from ipg_protocol.command import BatteryTier, BootDetail, Done, RangeDetail, RevisionDetail
@@ -20,6 +22,9 @@ from ipg_protocol.commands.link import (
     GetCapabilities,
     GetStatus,
     Revision,
+    TransactionOutcome,
+    TransactionReport,
+    TransactionStatus,
 )
 from ipg_protocol.commands.log import LogCode, LogEntry, LogExtent, LogInfo, LogPage, ReadLog
 from ipg_protocol.commands.measurement import (
@@ -30,6 +35,7 @@ from ipg_protocol.commands.measurement import (
     MeasurementStarted,
     ReadImpedance,
 )
+from ipg_protocol.commands.power import GetBattery
 from ipg_protocol.commands.programs import (
     AreaSettings,
     BeginProgramWrite,
@@ -192,3 +198,56 @@ def test_the_last_entries_of_the_log_are_read_by_cursor(client, scripted):
     scripted.script |= {ReadLog: page, LogInfo: lambda _: LogExtent(5, 30, 512, 4)}
     assert [entry.number for entry in client.run(procedures.read_log(4))] == [27, 28, 29, 30]
     assert len(client.run(procedures.read_log())) == 26
+
+
+def test_the_log_has_no_negative_number_of_entries(client):
+    with pytest.raises(ValueError, match="0 or more, got -5"):
+        client.run(procedures.read_log(-5))
+
+
+def test_the_outcome_of_a_change_can_be_asked_for(client, scripted):
+    report = TransactionReport(TransactionOutcome.NOT_SEEN, 0, b"")
+    scripted.script[TransactionStatus] = lambda _: report
+    assert client.run(procedures.transaction_status(42)) == report
+    assert scripted.requests == [TransactionStatus(42)]
+
+
+def test_a_client_used_after_it_was_closed_says_so(client, scripted):
+    client.close()
+    with pytest.raises(LinkLost, match="the port was closed"):
+        client.run(procedures.battery())
+    assert client.lost
+    assert scripted.frames == []
+
+
+def test_a_conversation_that_is_interrupted_is_ended_and_its_request_not_sent_again(client, scripted):
+    ended: list[str] = []
+
+    def conversation():
+        try:
+            yield from procedures.battery()
+        finally:
+            ended.append("conversation")
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    scripted.script[GetBattery] = interrupt
+    held = conversation()
+    with pytest.raises(KeyboardInterrupt):
+        client.run(held)
+    assert ended == ["conversation"]
+    client.run(pause(10_000))
+    assert scripted.requests == [GetBattery()]
+
+
+@pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 4711"), OSError("No username set")])
+def test_a_user_without_a_name_is_known_by_number(monkeypatch, error):
+    def nameless() -> str:
+        raise error
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    monkeypatch.setattr("os.getuid", lambda: 4711)
+    monkeypatch.setattr("platform.node", lambda: "container")
+    expected = hashlib.blake2b(b"4711@container", digest_size=8).digest()
+    assert this_host() == int.from_bytes(expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import socket
 
 import pytest
 from ipg_host import Client, procedures
@@ -74,9 +75,21 @@ def test_a_port_that_breaks_is_a_lost_link(scripted):
         ("foo://x", "cannot open foo://x: invalid URL, protocol 'foo' not known"),
         ("/", "cannot open /: it is a directory, not a serial port"),
         (__file__, "it is a file, not a serial port"),
+        ("socket://x", "cannot open socket://x: write it as socket://HOST:PORT, such as socket://127.0.0.1:5000"),
+        ("socket://x:many", "write it as socket://HOST:PORT"),
+        ("rfc2217://:4000", "write it as rfc2217://HOST:PORT"),
         ("ipg://no-such-model", "unknown model 'no-such-model'"),
     ],
 )
 def test_a_port_that_cannot_be_opened_says_why(name, message):
     with pytest.raises(PortError, match=message):
         open_port(name)
+
+
+def test_small_frames_are_not_held_back_on_tcp():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = open_port(f"socket://127.0.0.1:{server.getsockname()[1]}")
+        link_to(port)
+        with socket.socket(fileno=os.dup(port.fileno())) as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        port.close()

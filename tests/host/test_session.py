@@ -21,8 +21,10 @@ from ipg_protocol import (
     reply_frame,
 )
 from ipg_protocol.command import BootDetail, RequestDetail, State
-from ipg_protocol.commands.link import GetTime, Ping, Pong, ResetCause, ResetHappened
+from ipg_protocol.commands.link import GetTime, Ping, Pong, ResetCause, ResetHappened, SelfTest
+from ipg_protocol.commands.log import ReadLog
 from ipg_protocol.commands.power import BatteryTier, BatteryTierChanged
+from ipg_protocol.commands.programs import AreaSettings, ContactShare, Waveform, WriteProgramBlock
 from ipg_protocol.commands.session import ClosingReason, OpenSession, SessionClosing
 from ipg_protocol.commands.session import Session as Terms
 from ipg_protocol.commands.therapy import Amplitude, SetAmplitude, StartTherapy, StopMode, StopTherapy, TherapyState
@@ -46,8 +48,8 @@ def event(message, number: int) -> bytes:
     return encode_frame(event_frame(message, number))
 
 
-def in_session() -> Session:
-    session = make()
+def in_session(events: list | None = None) -> Session:
+    session = make(events=events)
     opening = OpenSession(role=Role.CLINICIAN, host_id=1, nonce=2)
     session.request(opening, 0)
     session.take_output()
@@ -188,9 +190,9 @@ def test_an_answer_to_something_else_is_ignored(stale):
 def test_pending_means_that_the_answer_is_still_coming():
     session = in_session()
     exchange = session.request(set_amplitude(), 0)
-    session.receive(answer(exchange.request, 1, RequestDetail(1), Status.PENDING), 10)
+    session.receive(answer(exchange.request, 2, RequestDetail(1), Status.PENDING), 10)
     assert not exchange.done
-    session.receive(answer(exchange.request, 1, Amplitude(0, 1000, 2)), 20)
+    session.receive(answer(exchange.request, 2, Amplitude(0, 1000, 2)), 20)
     assert exchange.result() == Amplitude(0, 1000, 2)
 
 
@@ -208,11 +210,11 @@ def test_an_answer_lets_the_next_in_line_go():
     first = session.request(set_amplitude(), 0)
     session.request(set_amplitude(), 0)
     session.take_output()
-    session.receive(answer(first.request, 1, Amplitude(0, 1000, 2)), 10)
-    assert [frame.request_id for frame in sent(session)] == [2]
+    session.receive(answer(first.request, 2, Amplitude(0, 1000, 2)), 10)
+    assert [frame.request_id for frame in sent(session)] == [3]
 
 
-def test_a_session_is_opened_alone_and_numbers_from_one():
+def test_a_session_is_opened_alone_and_ids_go_on_counting():
     session = make()
     ping = session.request(Ping(token=6), 0)
     opening = session.request(OpenSession(role=Role.PATIENT, host_id=1, nonce=2), 0)
@@ -222,27 +224,26 @@ def test_a_session_is_opened_alone_and_numbers_from_one():
     assert [frame.opcode for frame in sent(session)] == [0x0101]
     session.receive(answer(opening.request, 2, TERMS), 20)
     assert session.terms == TERMS
-    assert [frame.request_id for frame in sent(session)] == [1]
+    assert [frame.request_id for frame in sent(session)] == [3]
 
 
-def test_an_id_that_is_still_outstanding_is_passed_over():
+def test_a_late_answer_to_an_earlier_opening_is_not_that_of_the_next():
     session = make()
-    opening = session.request(OpenSession(role=Role.PATIENT, host_id=1, nonce=2), 0)
-    session.request(StopTherapy(mode=StopMode.RAMP), 0)
-    session.receive(answer(opening.request, 1, TERMS), 10)
-    session.take_output()
-    for token in range(2):
-        session.request(Ping(token=token), 20)
-    assert [frame.request_id for frame in sent(session)] == [1, 3]
+    earlier = session.request(OpenSession(role=Role.OBSERVER, host_id=1, nonce=2), 0)
+    repeated = answer(earlier.request, 1, Terms(Role.OBSERVER, 3, 30_000, 0))
+    session.receive(repeated, 10)
+    opening = session.request(OpenSession(role=Role.CLINICIAN, host_id=1, nonce=3), 20)
+    session.receive(repeated, 30)
+    assert not opening.done
 
 
 def test_transactions_go_on_from_the_last_the_device_has():
     session = in_session()
     first = session.request(set_amplitude(), 0)
-    session.receive(answer(first.request, 1, Amplitude(0, 1000, 2)), 10)
+    session.receive(answer(first.request, 2, Amplitude(0, 1000, 2)), 10)
     session.request(StartTherapy(transaction=UNNUMBERED), 20)
     transactions = [decode(SetAmplitude, sent(session)[0].payload).transaction, session.request(Ping(token=1), 20).request_id]
-    assert transactions == [42, 3]
+    assert transactions == [42, 4]
     assert first.request.transaction == 42
 
 
@@ -272,20 +273,131 @@ def test_a_value_that_does_not_fit_its_field_is_not_sent():
 def test_a_refusal_for_want_of_a_session_ends_it_here_too():
     session = in_session()
     exchange = session.request(set_amplitude(), 0)
-    session.receive(answer(exchange.request, 1, BootDetail(boot_counter=4), Status.NO_SESSION), 10)
+    session.receive(answer(exchange.request, 2, BootDetail(boot_counter=4), Status.NO_SESSION), 10)
     with pytest.raises(SessionLost) as caught:
         exchange.result()
     assert caught.value.detail.boot_counter == 4
     assert session.terms is None
 
 
+def test_a_change_sent_twice_that_meets_no_session_may_have_been_carried_out():
+    session = in_session()
+    exchange = session.request(set_amplitude(), 0)
+    session.wake(session.wake_at())
+    session.receive(answer(exchange.request, 2, BootDetail(boot_counter=4), Status.NO_SESSION), 200_000)
+    with pytest.raises(OutcomeUnknown, match="the session was lost meanwhile; it may have been carried out") as caught:
+        exchange.result()
+    assert caught.value.transaction == 42
+    assert session.terms is None
+
+
+def test_a_read_sent_twice_that_meets_no_session_is_refused():
+    session = in_session()
+    exchange = session.request(ReadLog(cursor=0), 0)
+    session.wake(session.wake_at())
+    session.receive(answer(exchange.request, 2, BootDetail(boot_counter=4), Status.NO_SESSION), 200_000)
+    assert isinstance(exchange.error, SessionLost)
+
+
+def test_a_request_that_is_forgotten_in_the_line_is_never_sent():
+    session = in_session()
+    first = session.request(set_amplitude(), 0)
+    queued = session.request(StartTherapy(transaction=UNNUMBERED), 0)
+    session.take_output()
+    session.forget(queued, 5)
+    session.receive(answer(first.request, 2, Amplitude(0, 1000, 2)), 10)
+    assert session.take_output() == b""
+    assert session.wake_at() is None
+
+
+def test_a_request_that_is_forgotten_after_it_was_sent_is_not_sent_again_and_lets_the_next_go():
+    session = in_session()
+    first = session.request(set_amplitude(), 0)
+    session.request(StartTherapy(transaction=UNNUMBERED), 0)
+    assert [frame.opcode for frame in sent(session)] == [0x0303]
+    session.forget(first, 5)
+    session.wake(FIRST_TIMEOUT_US + 5)
+    assert [frame.opcode for frame in sent(session)] == [0x0301, 0x0301]
+
+
+def test_a_session_whose_opening_is_forgotten_counts_as_none():
+    session = in_session()
+    opening = session.request(OpenSession(role=Role.SERVICE, host_id=1, nonce=3), 0)
+    session.forget(opening, 5)
+    assert session.terms is None
+
+
+def test_a_self_test_waits_for_a_change():
+    session = in_session()
+    session.request(set_amplitude(), 0)
+    session.request(SelfTest(), 0)
+    assert [frame.opcode for frame in sent(session)] == [0x0303]
+
+
+def test_a_payload_that_is_too_long_is_not_sent():
+    session = make()
+    settings = AreaSettings(0, Waveform.TONIC_ACTIVE_RECHARGE, 2, 300, 5000, 50_000, 0, 0, 0, 8000, (ContactShare(0, 1),) * 90)
+    exchange = session.request(WriteProgramBlock(program=0, settings=settings), 0)
+    assert session.take_output() == b""
+    with pytest.raises(InputError, match="WRITE_PROGRAM_BLOCK: a payload holds at most 242 bytes"):
+        exchange.result()
+
+
 def test_an_event_is_delivered_once_and_acknowledged_each_time():
     events: list = []
     session = make(events=events)
     message = BatteryTierChanged(tier=BatteryTier.LOW, millivolts=3600)
-    session.receive(event(message, 7) + event(message, 7), 0)
+    session.receive(event(message, 1) + event(message, 1), 0)
     assert events == [message]
-    assert [(frame.kind, frame.request_id) for frame in sent(session)] == [(Kind.EVENT_ACK, 7), (Kind.EVENT_ACK, 7)]
+    assert [(frame.kind, frame.request_id) for frame in sent(session)] == [(Kind.EVENT_ACK, 1), (Kind.EVENT_ACK, 1)]
+
+
+def test_the_first_event_of_a_boot_is_delivered_even_if_the_second_comes_before_it():
+    events: list = []
+    session = make(events=events)
+    for number in (2, 1):
+        session.receive(event(BatteryTierChanged(tier=BatteryTier.LOW, millivolts=number), number), 0)
+    assert [message.millivolts for message in events] == [2, 1]
+    assert [frame.request_id for frame in sent(session)] == [0, 2]
+
+
+def test_events_that_come_before_the_boot_is_known_are_delivered_once():
+    events: list = []
+    session = make(events=events)
+    low = event(BatteryTierChanged(tier=BatteryTier.LOW, millivolts=3600), 2)
+    session.receive(low + event(ResetHappened(cause=ResetCause.POWER_ON, boot_counter=3), 1) + low, 0)
+    opening = session.request(OpenSession(role=Role.CLINICIAN, host_id=1, nonce=2), 0)
+    session.receive(answer(opening.request, 1, TERMS) + low, 0)
+    assert [type(message) for message in events] == [BatteryTierChanged, ResetHappened]
+
+
+@pytest.mark.parametrize("reason", [ClosingReason.IDLE, ClosingReason.REPLACED])
+def test_the_end_of_a_session_is_delivered_and_not_acknowledged(reason):
+    events: list = []
+    session = in_session(events)
+    session.receive(event(SessionClosing(reason=reason), 0) * 2, 10)
+    assert events == [SessionClosing(reason=reason)] * 2
+    assert session.take_output() == b""
+    assert session.terms is None
+
+
+def test_every_event_of_a_batch_is_acknowledged_and_delivered_even_if_one_raises():
+    received: list = []
+
+    def on_event(message) -> None:
+        received.append(message.millivolts)
+        if message.millivolts < 3:
+            raise RuntimeError("the user's own")
+
+    session = Session(lambda: 0.0, on_event)
+    exchange = session.request(Ping(token=6), 0)
+    session.take_output()
+    events = [event(BatteryTierChanged(tier=BatteryTier.LOW, millivolts=number), number) for number in (1, 2, 3)]
+    with pytest.raises(RuntimeError, match="the user's own"):
+        session.receive(b"".join(events) + answer(Ping(token=6), 1, Pong(token=6)), 0)
+    assert received == [1, 2, 3]
+    assert [frame.request_id for frame in sent(session)] == [1, 2, 3]
+    assert exchange.result() == Pong(token=6)
 
 
 def test_only_numbers_without_a_gap_are_acknowledged():
@@ -305,18 +417,26 @@ def test_a_gap_that_stands_for_three_seconds_is_passed():
     assert [frame.request_id for frame in sent(session)] == [3]
 
 
+def test_each_gap_has_its_own_three_seconds():
+    session = make(events=[])
+    for number, now in ((2, 0), (4, 10), (1, 1_000_000)):
+        session.receive(event(BatteryTierChanged(tier=BatteryTier.LOW, millivolts=number), number), now)
+    assert session.wake_at() == 1_000_000 + GAP_PATIENCE_US
+
+
 def test_event_numbers_begin_anew_after_a_boot_which_ends_the_session():
     session = in_session()
-    session.receive(event(BatteryTierChanged(tier=BatteryTier.LOW, millivolts=3600), 9), 0)
+    for number in (1, 2):
+        session.receive(event(BatteryTierChanged(tier=BatteryTier.LOW, millivolts=3600), number), 0)
     session.receive(event(ResetHappened(cause=ResetCause.COMMAND, boot_counter=4), 1), 10)
-    assert [frame.request_id for frame in sent(session)] == [9, 1]
+    assert [frame.request_id for frame in sent(session)] == [1, 2, 1]
     assert session.terms is None
 
 
 def test_an_event_that_is_not_understood_is_acknowledged_all_the_same():
     session = make(events=[])
-    session.receive(encode_frame(Frame(Kind.EVENT, 0x8FFF, 5, b"")), 0)
-    assert [frame.request_id for frame in sent(session)] == [5]
+    session.receive(encode_frame(Frame(Kind.EVENT, 0x8FFF, 1, b"")), 0)
+    assert [frame.request_id for frame in sent(session)] == [1]
 
 
 def test_a_second_client_is_told_that_the_port_is_in_use():

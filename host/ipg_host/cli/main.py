@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
+import re
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from ipg_protocol import Role
@@ -28,12 +30,15 @@ EXIT_CODES: tuple[tuple[type[IpgError], int], ...] = (
 )
 """The first class that fits decides."""
 
+_OUTPUT_FAILED = 1
 _INTERRUPTED = 130
+
+JSON_HELP = "print the result as JSON"
 
 _EPILOG = """\
 exit codes:
   0    done
-  1    refused by the device, or a measurement was stopped
+  1    refused by the device, a measurement was stopped, or the output cannot be written
   2    wrong usage, or an input file that cannot be used
   3    the port cannot be opened, or is in use
   4    no answer, garbage instead of answers, or the device vanished
@@ -44,6 +49,11 @@ exit codes:
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are exceptions, so that a shell survives them."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # `-1mA` is a quantity to be told about, not an option.
+        self._negative_number_matcher = re.compile(r"-\d.*")
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see {f'{self.prog} --help'.strip()}")
@@ -83,6 +93,7 @@ def add_verbs(parser: Parser, **options: Any) -> Any:
             added = groups[above[0]].add_parser(name, help=verb.help, description=verb.help)
         else:
             added = outer.add_parser(name, help=verb.help, description=verb.help)
+        added.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=JSON_HELP)
         for add_argument in verb.arguments:
             add_argument(added)
         added.set_defaults(verb=verb)
@@ -98,7 +109,7 @@ def build_parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", default=os.environ.get("IPG_PORT"), help="a device path or pyserial URL (default: $IPG_PORT)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
     parser.add_argument("--role", type=str.upper, choices=list(Role.__members__), help="default: the lowest that may")
     parser.add_argument(
         "--timeout",
@@ -117,7 +128,11 @@ def build_parser() -> Parser:
 
 
 def hold(client: Client, verb: Verb, options: argparse.Namespace) -> Any:
-    """Hold a command's conversation, in a session if it needs one; a session that was lost meanwhile is opened again."""
+    """Hold a command's conversation, in a session if it needs one.
+
+    A session that was lost is opened again, and the conversation held again: `SessionLost` says that the change it makes was
+    refused the first time it was sent.
+    """
     role = Role[options.role] if options.role else verb.role
     _ensure_session(client, role)
     try:
@@ -140,20 +155,32 @@ def present(verb: Verb, result: Any, *, as_json: bool) -> None:
         verb.show(result)
 
 
-def _run(options: argparse.Namespace) -> None:
+@contextmanager
+def _session_of(client: Client) -> Generator[None]:
+    """Close the session at the end, however that comes, but for a link that has just failed: nobody would answer."""
+    answering = True
+    try:
+        yield
+    except LinkError:
+        answering = False
+        raise
+    finally:
+        if answering and client.session is not None:
+            with suppress(IpgError):
+                client.run(close_session())
+
+
+def _run(options: argparse.Namespace) -> int:
     if not options.port:
         raise InputError("no port: give --port PORT or set IPG_PORT")
-    with connect(options.port, timeout_seconds=options.timeout) as client:
+    with connect(options.port, timeout_seconds=options.timeout) as client, _session_of(client):
         if options.verb is None:
             from ipg_host.cli.shell import shell
 
-            shell(client, options)
-            return
+            return shell(client, options)
         result = hold(client, options.verb, options)
-        if client.session is not None:
-            with suppress(IpgError):
-                client.run(close_session())
     present(options.verb, result, as_json=options.json)
+    return 0
 
 
 def exit_code(error: IpgError) -> int:
@@ -167,15 +194,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = build_parser().parse_args(arguments)
         if options.verbose:
             logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format="%(relativeCreated)9.3f ms %(message)s")
-        _run(options)
-        sys.stdout.flush()
+        code = _run(options)
+        _flush_output()
     except IpgError as error:
         print(f"ipg-host: {error}", file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt:
         print("ipg-host: interrupted", file=sys.stderr)
         return _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; the interpreter must not try to flush the rest.
+    except BrokenPipeError:  # whoever read the output has seen enough
+        _drop_output()
+        return 0
+    except OSError as error:
+        _drop_output()
+        print(f"ipg-host: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return _OUTPUT_FAILED
+    return code
+
+
+def _flush_output() -> None:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    sys.stdout.flush()
+
+
+def _drop_output() -> None:
+    """What is left unwritten goes nowhere, so that the interpreter does not try again at its end."""
+    if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0

@@ -8,29 +8,42 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ipg_host.cli.main import Parser, add_verbs, hold, present
+from ipg_host.cli.main import JSON_HELP, Parser, add_verbs, exit_code, hold, present
 from ipg_host.cli.verbs import VERBS
 from ipg_host.client import Client
-from ipg_host.errors import InputError, IpgError, LinkLost
+from ipg_host.errors import InputError, IpgError
+
+if TYPE_CHECKING:
+    from prompt_toolkit.history import History
 
 _LEAVE = ("exit", "quit")
 
 
-def shell(client: Client, options: argparse.Namespace) -> None:
-    """Run commands until the input ends or says `exit`.
+def shell(client: Client, options: argparse.Namespace) -> int:
+    """Run commands until the input ends or says `exit`; without a terminal, return the exit code of the first that failed.
 
     Raises:
-        LinkLost: the device is gone.
+        LinkError: the link is gone for good.
+        KeyboardInterrupt: without a terminal.
     """
+    prompting = sys.stdin.isatty()
     parser = Parser(prog="")
-    parser.add_argument("--json", action="store_true", default=options.json)
-    add_verbs(parser)
-    for line in _prompted() if sys.stdin.isatty() else _piped():
+    parser.add_argument("--json", action="store_true", default=options.json, help=JSON_HELP)
+    add_verbs(parser, required=True)
+    first_failure = 0
+    for line in _prompted() if prompting else sys.stdin:
         if line.strip() in _LEAVE:
-            return
-        _run_guarded(client, parser, line, options.role)
+            break
+        try:
+            code = _run_guarded(client, parser, line, options.role)
+            first_failure = first_failure or code
+        except KeyboardInterrupt:
+            if not prompting:
+                raise
+            print("interrupted", file=sys.stderr)
+    return 0 if prompting else first_failure
 
 
 def _run_line(client: Client, parser: Parser, line: str, role: str | None) -> None:
@@ -49,28 +62,23 @@ def _run_words(client: Client, parser: Parser, words: Sequence[str], role: str |
     present(options.verb, hold(client, options.verb, options), as_json=options.json)
 
 
-def _run_guarded(client: Client, parser: Parser, line: str, role: str | None) -> None:
-    """Report what went wrong and go on; only a lost link ends the shell."""
+def _run_guarded(client: Client, parser: Parser, line: str, role: str | None) -> int:
+    """Report what went wrong and go on, with its exit code; only a lost link ends the shell."""
     try:
         _run_line(client, parser, line, role)
-    except LinkLost:
-        raise
     except IpgError as error:
+        if client.lost:
+            raise
         print(error, file=sys.stderr)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-    except SystemExit:
-        return
-
-
-def _piped() -> Iterator[str]:
-    yield from sys.stdin
+        return exit_code(error)
+    except SystemExit:  # `--help`
+        return 0
+    return 0
 
 
 def _prompted() -> Iterator[str]:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.completion import NestedCompleter
-    from prompt_toolkit.history import FileHistory
 
     words: dict[str, Any] = dict.fromkeys(("help", *_LEAVE))
     for verb in VERBS:
@@ -79,7 +87,7 @@ def _prompted() -> Iterator[str]:
             below[word] = below.get(word) or {}
             below = below[word]
     completer = NestedCompleter.from_nested_dict(words)
-    prompt: PromptSession[str] = PromptSession(history=FileHistory(str(_history_file())), completer=completer)
+    prompt: PromptSession[str] = PromptSession(history=_history(), completer=completer)
     while True:
         try:
             yield prompt.prompt("ipg> ")
@@ -89,8 +97,16 @@ def _prompted() -> Iterator[str]:
             return
 
 
-def _history_file() -> Path:
+def _history() -> History:
+    """What was typed before; where nothing can be stored, in memory only."""
+    from prompt_toolkit.history import FileHistory, InMemoryHistory
+
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     folder = state / "ipg-host"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / "history"
+    file = folder / "history"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.open("ab").close()
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(file)
