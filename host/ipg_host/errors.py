@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from ipg_protocol import COMMAND_OF, Message, Request, Status
-from ipg_protocol.command import (
+from ipg_protocol.refusal import (
     BootDetail,
     BusyDetail,
     CircuitDetail,

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import msgspec
 from ipg_protocol import Role, State, crc32c, encode
-from ipg_protocol.command import Done, FaultCode, StateDetail
 from ipg_protocol.commands.link import (
     CapabilityRow,
     DeviceStatus,
@@ -57,6 +56,8 @@ from ipg_protocol.commands.therapy import (
     TherapyState,
     WriteLimits,
 )
+from ipg_protocol.refusal import Done, StateDetail
+from ipg_protocol.vocabulary import FaultCode
 
 from ipg_host.capabilities import Capabilities, capabilities_from
 from ipg_host.conversation import Pause, Procedure, ask

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from ipg_protocol import Message, Reply, Request, Status
-from ipg_protocol.command import (
+from ipg_protocol.refusal import (
     WHOLE_MESSAGE,
     BatteryDetail,
     BootDetail,

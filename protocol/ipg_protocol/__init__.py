@@ -6,16 +6,11 @@ from ipg_protocol.command import (
     COMMAND_OF,
     EVENT_OF,
     EVENTS,
-    REFUSAL_DETAIL,
     Change,
     Command,
     Event,
     Reply,
     Request,
-    ResponseFlag,
-    Role,
-    State,
-    Status,
     decode_event,
     decode_reply,
     event_frame,
@@ -23,6 +18,8 @@ from ipg_protocol.command import (
     request_frame,
 )
 from ipg_protocol.frame import Frame, FrameReader, Kind, Noise, backends, crc32c, encode_frame
+from ipg_protocol.refusal import REFUSAL_DETAIL
+from ipg_protocol.vocabulary import ResponseFlag, Role, State, Status
 from ipg_protocol.wire import Message, WireError, decode, encode
 
 __all__ = [

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import cobs.cobs as untyped_cobs
 from ipg_protocol import Frame, FrameReader, Kind, crc32c, decode, encode, encode_frame
-from ipg_protocol.command import BatteryTier, State
 from ipg_protocol.commands.link import Alert, DeviceStatus, LinkStatistics
+from ipg_protocol.vocabulary import BatteryTier, State
 from measure import Row, per_call_ns, take_turns
 
 unstuff = cast("Callable[[bytes], bytes]", cast("Any", untyped_cobs).decode)

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from device import echo, emulator, round_trips_us, terminal
 from ipg_host import Client, connect, procedures
 from ipg_protocol import Reply, ResponseFlag, State, Status, encode_frame, reply_frame, request_frame
-from ipg_protocol.command import BatteryTier
 from ipg_protocol.commands.link import Alert, DeviceStatus, GetStatus
+from ipg_protocol.vocabulary import BatteryTier
 from measure import Row, Sample, take_turns
 
 ROUND_TRIPS = 200

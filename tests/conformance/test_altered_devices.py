@@ -31,10 +31,10 @@ from ipg_protocol import (
     encode_frame,
     reply_frame,
 )
-from ipg_protocol.command import BootDetail
 from ipg_protocol.commands.session import OpenSession
 from ipg_protocol.commands.session import Session as SessionOpened
 from ipg_protocol.commands.therapy import SetAmplitude, SetPulseWidth, StartTherapy, StopTherapy
+from ipg_protocol.refusal import BootDetail
 
 URL = "ipg://scs-rechargeable?seed=1"
 

@@ -11,8 +11,8 @@ from ipg_conformance.cli import main
 from ipg_emulator.firmware.dispatch import HANDLERS, Context
 from ipg_emulator.firmware.refusal import Refused
 from ipg_protocol import Message, Status
-from ipg_protocol.command import BootDetail
 from ipg_protocol.commands.therapy import StopTherapy
+from ipg_protocol.refusal import BootDetail
 
 URL = "ipg://scs-rechargeable?seed=1"
 

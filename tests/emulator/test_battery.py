@@ -6,10 +6,10 @@ import pytest
 from ipg_emulator.board.assembly import build_board
 from ipg_emulator.firmware import Firmware
 from ipg_protocol import State, Status
-from ipg_protocol.command import BatteryTier
 from ipg_protocol.commands.log import LogCode, LogInfo, ReadLog
 from ipg_protocol.commands.power import BatteryTierChanged, GetBattery
 from ipg_protocol.commands.therapy import ReadTherapy, StartTherapy
+from ipg_protocol.vocabulary import BatteryTier
 
 DAY = 86_400
 

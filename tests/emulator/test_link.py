@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from ipg_protocol import CATALOGUE, Kind, ResponseFlag, Role, State, Status, decode_reply, encode_frame, request_frame
-from ipg_protocol.command import BootDetail, Done, MalformedDetail, RequestDetail, RoleDetail, StateDetail
 from ipg_protocol.commands.link import (
     EnterShelfMode,
     GetLinkStatistics,
@@ -21,6 +20,7 @@ from ipg_protocol.commands.programs import ListPrograms, SelectProgram
 from ipg_protocol.commands.session import CloseSession, ClosingReason, KeepAlive, OpenSession, SessionClosing
 from ipg_protocol.commands.therapy import SetAmplitude, StepAmplitude
 from ipg_protocol.frame import Frame
+from ipg_protocol.refusal import BootDetail, Done, MalformedDetail, RequestDetail, RoleDetail, StateDetail
 
 
 def programmed(bench):

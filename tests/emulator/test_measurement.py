@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipg_protocol import State, Status
-from ipg_protocol.command import FaultCode, FaultDetail, StateDetail
 from ipg_protocol.commands.link import Reset
 from ipg_protocol.commands.log import ClearFault, FaultRaised, ReadFaults
 from ipg_protocol.commands.measurement import (
@@ -15,6 +14,8 @@ from ipg_protocol.commands.measurement import (
 )
 from ipg_protocol.commands.programs import CASE_CONTACT
 from ipg_protocol.commands.therapy import ReadTherapy, StartTherapy, StopMode, StopTherapy
+from ipg_protocol.refusal import FaultDetail, StateDetail
+from ipg_protocol.vocabulary import FaultCode
 
 
 def measure_all(bench):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import msgspec
 import pytest
 from ipg_protocol import Status, crc32c, encode
-from ipg_protocol.command import RevisionDetail, SafetyRule, StateDetail
-from ipg_protocol.command import State as DeviceState
 from ipg_protocol.commands.link import FactoryReset
 from ipg_protocol.commands.programs import (
     NO_PROGRAM,
@@ -21,6 +19,8 @@ from ipg_protocol.commands.programs import (
     WriteProgramBlock,
 )
 from ipg_protocol.commands.therapy import StartTherapy
+from ipg_protocol.refusal import RevisionDetail, SafetyRule, StateDetail
+from ipg_protocol.vocabulary import State as DeviceState
 
 replace = msgspec.structs.replace
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from ipg_protocol import Role, State, Status
-from ipg_protocol.command import CircuitDetail, RangeDetail, RevisionDetail
 from ipg_protocol.commands.link import Alert, GetStatus, Reset
 from ipg_protocol.commands.log import LogCode, ReadCounters, ReadLog
 from ipg_protocol.commands.measurement import ALL_CONTACTS, MeasureImpedance
@@ -24,6 +23,7 @@ from ipg_protocol.commands.therapy import (
     TherapyStateChanged,
     WriteLimits,
 )
+from ipg_protocol.refusal import CircuitDetail, RangeDetail, RevisionDetail
 
 
 def delivered(bench, area=0):

@@ -8,9 +8,9 @@ import pytest
 from ipg_emulator.firmware.rules import charge_per_phase_nanocoulombs
 from ipg_emulator.firmware.timers import Timer
 from ipg_protocol import COMMAND_OF, ResponseFlag, Role, State, Status
-from ipg_protocol.command import FaultCode
 from ipg_protocol.commands import link, log, measurement, programs, therapy
 from ipg_protocol.commands.programs import CASE_CONTACT, ContactShare, Waveform
+from ipg_protocol.vocabulary import FaultCode
 
 STEPS = 250
 CONFIGURING = (

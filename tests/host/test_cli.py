@@ -16,11 +16,11 @@ from ipg_host.cli.shell import _history
 from ipg_host.cli.verbs import VERBS
 from ipg_host.serial import open_port
 from ipg_protocol import Reply, ResponseFlag, Role, State, Status, encode_frame, event_frame
-from ipg_protocol.command import BootDetail, Done, StateDetail
 from ipg_protocol.commands.link import GetStatus, Identify
 from ipg_protocol.commands.power import GetBattery
 from ipg_protocol.commands.session import CloseSession, ClosingReason, OpenSession, Session, SessionClosing
 from ipg_protocol.commands.therapy import StartTherapy, TherapyState
+from ipg_protocol.refusal import BootDetail, Done, StateDetail
 from prompt_toolkit.history import FileHistory, InMemoryHistory
 
 DEVICE = "ipg://scs-rechargeable?seed=1&open=3&short=12"

@@ -12,7 +12,6 @@ from ipg_host.conversation import pause
 from ipg_host.errors import Conflict, LinkLost, MeasurementInterrupted, OutOfRange, SessionLost
 from ipg_host.programs import Program
 from ipg_protocol import Reply, ResponseFlag, Role, State, Status, crc32c, encode
-from ipg_protocol.command import BatteryTier, BootDetail, Done, RangeDetail, RevisionDetail
 from ipg_protocol.commands.link import (
     Alert,
     Capability,
@@ -51,6 +50,8 @@ from ipg_protocol.commands.programs import (
 )
 from ipg_protocol.commands.session import OpenSession, Session
 from ipg_protocol.commands.therapy import Amplitude, Limits, ReadLimits, SetAmplitude, StepAmplitude, WriteLimits
+from ipg_protocol.refusal import BootDetail, Done, RangeDetail, RevisionDetail
+from ipg_protocol.vocabulary import BatteryTier
 
 
 def status_in(state: State, revision: int = 9) -> DeviceStatus:

@@ -6,10 +6,11 @@ import pytest
 from ipg_host.errors import BadCircuit, Busy, FaultLatched, NotPermitted, Unsafe, WrongState
 from ipg_host.refusals import refusal
 from ipg_protocol import REFUSAL_DETAIL, Reply, ResponseFlag, Role, State, Status
-from ipg_protocol.command import (
+from ipg_protocol.commands.programs import AreaSettings, ContactShare, Waveform, WriteProgramBlock
+from ipg_protocol.commands.therapy import SetAmplitude
+from ipg_protocol.refusal import (
     BusyDetail,
     CircuitDetail,
-    FaultCode,
     FaultDetail,
     FieldDetail,
     MalformedDetail,
@@ -19,8 +20,7 @@ from ipg_protocol.command import (
     SafetyRule,
     StateDetail,
 )
-from ipg_protocol.commands.programs import AreaSettings, ContactShare, Waveform, WriteProgramBlock
-from ipg_protocol.commands.therapy import SetAmplitude
+from ipg_protocol.vocabulary import FaultCode
 from ipg_protocol.wire import decode, minimum_size
 
 REQUEST = SetAmplitude(1, 0, 9900)

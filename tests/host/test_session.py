@@ -20,7 +20,6 @@ from ipg_protocol import (
     event_frame,
     reply_frame,
 )
-from ipg_protocol.command import BootDetail, RequestDetail, State
 from ipg_protocol.commands.link import GetTime, Ping, Pong, ResetCause, ResetHappened, SelfTest
 from ipg_protocol.commands.log import ReadLog
 from ipg_protocol.commands.power import BatteryTier, BatteryTierChanged
@@ -28,6 +27,8 @@ from ipg_protocol.commands.programs import AreaSettings, ContactShare, Waveform,
 from ipg_protocol.commands.session import ClosingReason, OpenSession, SessionClosing
 from ipg_protocol.commands.session import Session as Terms
 from ipg_protocol.commands.therapy import Amplitude, SetAmplitude, StartTherapy, StopMode, StopTherapy, TherapyState
+from ipg_protocol.refusal import BootDetail, RequestDetail
+from ipg_protocol.vocabulary import State
 
 TERMS = Terms(role=Role.CLINICIAN, boot_counter=3, idle_timeout_ms=30_000, last_transaction=41)
 

@@ -27,10 +27,12 @@ from ipg_protocol import (
     reply_frame,
     request_frame,
 )
-from ipg_protocol.command import ANY_STATE, Done, RangeDetail, command, event
+from ipg_protocol.command import command, event
 from ipg_protocol.commands.link import Ping, Pong, Reset
 from ipg_protocol.commands.therapy import SetAmplitude, StopTherapy, TherapyCause, TherapyStateChanged
 from ipg_protocol.frame import MAXIMUM_PAYLOAD
+from ipg_protocol.refusal import Done, RangeDetail
+from ipg_protocol.vocabulary import ANY_STATE
 from ipg_protocol.wire import fields, minimum_size
 
 by_command = pytest.mark.parametrize("entry", CATALOGUE.values(), ids=[entry.name for entry in CATALOGUE.values()])

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ipg_protocol import CATALOGUE, EVENTS, REFUSAL_DETAIL, Message, WireError, decode, encode
-from ipg_protocol.command import Role, State
 from ipg_protocol.commands.link import (
     CapabilityPage,
     DeviceStatus,
@@ -31,6 +30,7 @@ from ipg_protocol.commands.programs import (
 )
 from ipg_protocol.commands.session import OpenSession
 from ipg_protocol.commands.therapy import SetAmplitude, StopMode, StopTherapy
+from ipg_protocol.vocabulary import Role, State
 from ipg_protocol.wire import Field, field_names, fields, is_fixed, layout, minimum_size
 
 MESSAGES = sorted(

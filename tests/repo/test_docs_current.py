@@ -12,10 +12,12 @@ import pytest
 import serial
 from cobs import cobs
 from ipg_emulator.firmware.states import TRANSITIONS
-from ipg_protocol import CATALOGUE, Frame, Kind, Reply, Status, command, commands, crc32c, encode_frame, spec
-from ipg_protocol.command import ANY_STATE, ResponseFlag, SafetyRule, State, event_frame, reply_frame, request_frame
+from ipg_protocol import CATALOGUE, Frame, Kind, Reply, Status, commands, crc32c, encode_frame, refusal, spec, vocabulary
+from ipg_protocol.command import event_frame, reply_frame, request_frame
 from ipg_protocol.commands.link import Capability
 from ipg_protocol.commands.log import LogCode
+from ipg_protocol.refusal import SafetyRule
+from ipg_protocol.vocabulary import ANY_STATE, ResponseFlag, State
 
 ROOT = Path(__file__).parents[2]
 SPEC = ROOT / "protocol" / "SPEC.md"
@@ -23,7 +25,7 @@ TEXT = SPEC.read_text()
 
 VOCABULARY = {
     name: value
-    for module in (command, *[getattr(commands, name) for name in commands.__all__])
+    for module in (refusal, vocabulary, *[getattr(commands, name) for name in commands.__all__])
     for name, value in vars(module).items()
     if isinstance(value, type)
 }

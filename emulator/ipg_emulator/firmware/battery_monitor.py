@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipg_protocol.command import BatteryTier
+from ipg_protocol.vocabulary import BatteryTier
 
 from ipg_emulator.model import BatteryCell
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from functools import cached_property
 
 import msgspec
-from ipg_protocol.command import WHOLE_MESSAGE, BatteryTier, FaultCode, SafetyRule, State
 from ipg_protocol.commands.link import CapabilityRow, ResetCause, ResetHappened
 from ipg_protocol.commands.log import FaultCleared, FaultRaised, LogCode
 from ipg_protocol.commands.measurement import ImpedanceVerdict, MeasurementDone
 from ipg_protocol.commands.power import BatteryTierChanged
 from ipg_protocol.commands.programs import AreaSettings
 from ipg_protocol.commands.therapy import AmplitudeChanged, StopMode, TherapyCause, TherapyStateChanged
+from ipg_protocol.refusal import WHOLE_MESSAGE, SafetyRule
+from ipg_protocol.vocabulary import BatteryTier, FaultCode, State
 from ipg_protocol.wire import Message
 
 from ipg_emulator.board import BatteryReading, Board

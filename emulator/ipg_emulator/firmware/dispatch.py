@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ipg_protocol.command import COMMAND_OF, Request, Role
+from ipg_protocol.command import COMMAND_OF, Request
+from ipg_protocol.vocabulary import Role
 from ipg_protocol.wire import Message
 
 if TYPE_CHECKING:

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import msgspec
 from ipg_protocol import wire
-from ipg_protocol.command import (
-    CATALOGUE,
-    COMMAND_OF,
-    WHOLE_MESSAGE,
-    BootDetail,
-    Command,
-    Done,
-    MalformedDetail,
-    Reply,
-    RequestDetail,
-    ResponseFlag,
-    Role,
-    RoleDetail,
-    StateDetail,
-    Status,
-    event_frame,
-    is_change,
-    reply_frame,
-)
+from ipg_protocol.command import CATALOGUE, COMMAND_OF, Command, Reply, event_frame, is_change, reply_frame
 from ipg_protocol.commands.link import LinkStatistics
 from ipg_protocol.commands.log import LogCode
 from ipg_protocol.commands.session import ClosingReason, OpenSession, SessionClosing
 from ipg_protocol.commands.session import Session as SessionOpened
 from ipg_protocol.frame import Frame, FrameReader, Kind, encode_frame
+from ipg_protocol.refusal import WHOLE_MESSAGE, BootDetail, Done, MalformedDetail, RequestDetail, RoleDetail, StateDetail
+from ipg_protocol.vocabulary import ResponseFlag, Role, Status
 from ipg_protocol.wire import Message
 
 from ipg_emulator.firmware.device import Device

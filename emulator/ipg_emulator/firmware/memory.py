@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import msgspec
 from ipg_protocol import crc32c, encode
-from ipg_protocol.command import WHOLE_MESSAGE, BatteryTier, FaultCode
 from ipg_protocol.commands.log import Counters, FaultRecord, Latch, LogCode, LogEntry
 from ipg_protocol.commands.programs import NO_PROGRAM, AreaSettings
 from ipg_protocol.commands.therapy import Limits
+from ipg_protocol.refusal import WHOLE_MESSAGE
+from ipg_protocol.vocabulary import BatteryTier, FaultCode
 
 from ipg_emulator.model import DeviceModel
 

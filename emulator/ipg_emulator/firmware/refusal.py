@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ipg_protocol import wire
-from ipg_protocol.command import REFUSAL_DETAIL, RangeDetail, Request, SafetyDetail, SafetyRule, Status
+from ipg_protocol.command import Request
+from ipg_protocol.refusal import REFUSAL_DETAIL, RangeDetail, SafetyDetail, SafetyRule
+from ipg_protocol.vocabulary import Status
 from ipg_protocol.wire import Message
 
 _I32_MAXIMUM = 2**31 - 1

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ipg_protocol.command import FieldDetail, Request, Role, SafetyRule, Status
+from ipg_protocol.command import Request
 from ipg_protocol.commands.programs import CASE_CONTACT, AreaSettings
 from ipg_protocol.commands.therapy import Limits
+from ipg_protocol.refusal import FieldDetail, SafetyRule
+from ipg_protocol.vocabulary import Role, Status
 
 from ipg_emulator.firmware.refusal import Refused, field_number, out_of_range, unsafe
 from ipg_emulator.model import DeviceModel, Range

@@ -7,8 +7,9 @@ from enum import Enum, auto, unique
 from typing import NamedTuple
 
 import msgspec
-from ipg_protocol.command import Reply, Role
+from ipg_protocol.command import Reply
 from ipg_protocol.frame import Frame
+from ipg_protocol.vocabulary import Role
 
 ANSWERS_KEPT = 8
 

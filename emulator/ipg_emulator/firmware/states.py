@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto, unique
 
-from ipg_protocol.command import State
+from ipg_protocol.vocabulary import State
 
 
 @unique

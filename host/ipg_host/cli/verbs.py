@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ipg_protocol import COMMAND_OF, Message, Role
-from ipg_protocol.command import FaultCode
 from ipg_protocol.commands.log import ClearFault, ReadCounters, ReadFaults, ReadLog
 from ipg_protocol.commands.measurement import ALL_CONTACTS, Impedance, MeasureImpedance
 from ipg_protocol.commands.programs import (
@@ -29,6 +28,7 @@ from ipg_protocol.commands.therapy import (
     StopMode,
     WriteLimits,
 )
+from ipg_protocol.vocabulary import FaultCode
 
 from ipg_host import procedures
 from ipg_host.cli import show

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag, unique
 
-from ipg_protocol.command import (
-    ANY_STATE,
-    BOOTED,
-    BatteryTier,
-    Change,
-    Done,
-    Request,
-    Role,
-    State,
-    command,
-    event,
-)
+from ipg_protocol.command import Change, Request, command, event
+from ipg_protocol.refusal import Done
+from ipg_protocol.vocabulary import ANY_STATE, BOOTED, BatteryTier, Role, State
 from ipg_protocol.wire import I32, U8, U16, U32, U64, Message, Text16, Text32
 
 

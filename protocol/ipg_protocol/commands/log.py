@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum, unique
 
-from ipg_protocol.command import BOOTED, Change, FaultCode, Request, Role, State, StateDetail, Status, command, event
+from ipg_protocol.command import Change, Request, command, event
+from ipg_protocol.refusal import StateDetail
+from ipg_protocol.vocabulary import BOOTED, FaultCode, Role, State, Status
 from ipg_protocol.wire import I32, U8, U16, U32, U64, Message
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum, unique
 
-from ipg_protocol.command import AWAKE, Request, Role, State, Status, command, event
+from ipg_protocol.command import Request, command, event
+from ipg_protocol.vocabulary import AWAKE, Role, State, Status
 from ipg_protocol.wire import U8, U16, U32, Message
 
 ALL_CONTACTS = 0xFE

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipg_protocol.command import ANY_STATE, BatteryTier, Request, command, event
+from ipg_protocol.command import Request, command, event
+from ipg_protocol.vocabulary import ANY_STATE, BatteryTier
 from ipg_protocol.wire import I32, U16, U32, Message
 
 

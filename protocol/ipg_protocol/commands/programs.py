@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from enum import IntEnum, unique
 
-from ipg_protocol.command import Change, Done, Request, Role, State, Status, command
+from ipg_protocol.command import Change, Request, command
 from ipg_protocol.commands.link import Revision
+from ipg_protocol.refusal import Done
+from ipg_protocol.vocabulary import Role, State, Status
 from ipg_protocol.wire import I16, U8, U16, U32, Message, Text16
 
 CASE_CONTACT = 0xFF

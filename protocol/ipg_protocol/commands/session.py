@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum, unique
 
-from ipg_protocol.command import BOOTED, Done, Request, Role, command, event
+from ipg_protocol.command import Request, command, event
+from ipg_protocol.refusal import Done
+from ipg_protocol.vocabulary import BOOTED, Role
 from ipg_protocol.wire import U32, U64, Message
 
 

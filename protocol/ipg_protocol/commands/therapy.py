@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag, unique
 
-from ipg_protocol.command import ANY_STATE, AWAKE, Change, Request, Role, State, Status, command, event
+from ipg_protocol.command import Change, Request, command, event
+from ipg_protocol.vocabulary import ANY_STATE, AWAKE, Role, State, Status
 from ipg_protocol.wire import I8, U8, U16, U32, U64, Message
 
 ADJUSTABLE = frozenset({State.IDLE, State.RAMPING, State.THERAPY})

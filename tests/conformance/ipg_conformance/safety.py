@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from ipg_protocol.command import SafetyRule
 from ipg_protocol.commands.link import Capability
 from ipg_protocol.commands.programs import AreaSettings, ContactShare
 from ipg_protocol.commands.therapy import Limits
+from ipg_protocol.refusal import SafetyRule
 
 from ipg_conformance.capabilities import Capabilities
 

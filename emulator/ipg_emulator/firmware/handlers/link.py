@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ipg_protocol.command import Done, FaultCode
 from ipg_protocol.commands.link import (
     Alert,
     CapabilityPage,
@@ -33,6 +32,8 @@ from ipg_protocol.commands.link import (
 )
 from ipg_protocol.commands.log import LogCode
 from ipg_protocol.frame import PROTOCOL_MAJOR, PROTOCOL_MINOR
+from ipg_protocol.refusal import Done
+from ipg_protocol.vocabulary import FaultCode
 
 from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import Context, handles

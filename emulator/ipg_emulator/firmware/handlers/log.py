@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import islice
 
-from ipg_protocol.command import CircuitDetail, FaultCode, FaultDetail, StateDetail, Status
 from ipg_protocol.commands.log import (
     ClearFault,
     Counters,
@@ -17,6 +16,8 @@ from ipg_protocol.commands.log import (
     ReadLog,
 )
 from ipg_protocol.commands.measurement import ImpedanceVerdict
+from ipg_protocol.refusal import CircuitDetail, FaultDetail, StateDetail
+from ipg_protocol.vocabulary import FaultCode, Status
 
 from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import Context, handles

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipg_protocol.command import BusyDetail, SafetyRule, State, Status
 from ipg_protocol.commands.measurement import (
     ALL_CONTACTS,
     ImpedancePage,
@@ -10,6 +9,8 @@ from ipg_protocol.commands.measurement import (
     MeasurementStarted,
     ReadImpedance,
 )
+from ipg_protocol.refusal import BusyDetail, SafetyRule
+from ipg_protocol.vocabulary import State, Status
 
 from ipg_emulator.firmware.dispatch import Context, handles
 from ipg_emulator.firmware.refusal import Refused, unsafe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from ipg_protocol.command import Done, Request, RevisionDetail, SafetyRule, StateDetail, Status
+from ipg_protocol.command import Request
 from ipg_protocol.commands.link import Revision
 from ipg_protocol.commands.log import LogCode
 from ipg_protocol.commands.programs import (
@@ -22,6 +22,8 @@ from ipg_protocol.commands.programs import (
     SelectProgram,
     WriteProgramBlock,
 )
+from ipg_protocol.refusal import Done, RevisionDetail, SafetyRule, StateDetail
+from ipg_protocol.vocabulary import Status
 
 from ipg_emulator.firmware.device import Device, Shadow
 from ipg_emulator.firmware.dispatch import Context, handles

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ipg_protocol.command import Done
 from ipg_protocol.commands.session import CloseSession, KeepAlive, OpenSession, Session, SessionTime
+from ipg_protocol.refusal import Done
 
 from ipg_emulator.firmware.dispatch import Context, handles
 

@@ -6,16 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from ipg_protocol.command import (
-    BatteryDetail,
-    BatteryTier,
-    CircuitDetail,
-    FaultDetail,
-    Request,
-    RevisionDetail,
-    State,
-    Status,
-)
+from ipg_protocol.command import Request
 from ipg_protocol.commands.log import LogCode
 from ipg_protocol.commands.measurement import ImpedanceVerdict
 from ipg_protocol.commands.programs import AreaSettings
@@ -36,6 +27,8 @@ from ipg_protocol.commands.therapy import (
     TherapyState,
     WriteLimits,
 )
+from ipg_protocol.refusal import BatteryDetail, CircuitDetail, FaultDetail, RevisionDetail
+from ipg_protocol.vocabulary import BatteryTier, State, Status
 
 from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import Context, handles

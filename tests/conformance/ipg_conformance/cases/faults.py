@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ipg_protocol import State, Status
-from ipg_protocol.command import FaultCode
 from ipg_protocol.commands.link import Alert
 from ipg_protocol.commands.log import ClearFault, FaultCleared, Latch, LogCode, LogInfo, ReadFaults
+from ipg_protocol.vocabulary import FaultCode
 
 from ipg_conformance.case import Need, case, expect, expect_refusal, expect_that
 from ipg_conformance.cases.log import entries_from

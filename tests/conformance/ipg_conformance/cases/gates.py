@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ipg_protocol import CATALOGUE, COMMAND_OF, Command, Reply, Request, Role, State, Status, encode
-from ipg_protocol.command import WHOLE_MESSAGE
 from ipg_protocol.commands.link import EnterShelfMode, FactoryReset, GetStatus, Reset, SetTime
 from ipg_protocol.commands.log import ClearFault
 from ipg_protocol.commands.session import CloseSession
 from ipg_protocol.commands.therapy import StartTherapy
+from ipg_protocol.refusal import WHOLE_MESSAGE
 from ipg_protocol.wire import is_fixed, minimum_size
 
 from ipg_conformance.case import Need, NotApplicable, case, expect, expect_ok, expect_refusal

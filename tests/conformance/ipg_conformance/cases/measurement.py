@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipg_protocol import State, Status
-from ipg_protocol.command import FaultCode, SafetyRule
 from ipg_protocol.commands.link import Capability
 from ipg_protocol.commands.log import FaultRaised, Latch, ReadFaults
 from ipg_protocol.commands.measurement import (
@@ -15,6 +14,8 @@ from ipg_protocol.commands.measurement import (
 )
 from ipg_protocol.commands.programs import CASE_CONTACT
 from ipg_protocol.commands.therapy import StartTherapy, TherapyStateChanged
+from ipg_protocol.refusal import SafetyRule
+from ipg_protocol.vocabulary import FaultCode
 
 from ipg_conformance.case import Need, NotApplicable, Profile, case, expect, expect_refusal, expect_that
 from ipg_conformance.device import NEXT, Device

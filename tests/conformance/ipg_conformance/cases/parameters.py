@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 from ipg_protocol import Reply, Request, Status
-from ipg_protocol.command import SafetyRule
 from ipg_protocol.commands.link import Capability
 from ipg_protocol.commands.programs import (
     CASE_CONTACT,
@@ -16,6 +15,7 @@ from ipg_protocol.commands.programs import (
     Waveform,
     WriteProgramBlock,
 )
+from ipg_protocol.refusal import SafetyRule
 from ipg_protocol.wire import field_names
 
 from ipg_conformance.capabilities import Range

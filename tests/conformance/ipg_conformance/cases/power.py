@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ipg_protocol.command import BatteryTier
 from ipg_protocol.commands.link import Alert
 from ipg_protocol.commands.power import GetBattery
 from ipg_protocol.commands.session import CloseSession
+from ipg_protocol.vocabulary import BatteryTier
 
 from ipg_conformance.case import case, expect, expect_that
 from ipg_conformance.device import Device

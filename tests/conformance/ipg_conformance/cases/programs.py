@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipg_protocol import State, Status
-from ipg_protocol.command import SafetyRule
 from ipg_protocol.commands.link import Capability
 from ipg_protocol.commands.programs import (
     NO_PROGRAM,
@@ -16,6 +15,7 @@ from ipg_protocol.commands.programs import (
     WriteProgramBlock,
 )
 from ipg_protocol.commands.therapy import StartTherapy
+from ipg_protocol.refusal import SafetyRule
 
 from ipg_conformance.case import NotApplicable, Profile, case, expect, expect_refusal, expect_that
 from ipg_conformance.device import NEXT, PROGRAM, Device, checksum
