@@ -37,6 +37,11 @@ class Bench:
     def transaction(self) -> int:
         return next(self._transactions)
 
+    def amplitude_from(self, microamps: int, steps: int) -> int:
+        """The amplitude so many steps of the model's grid away."""
+        grid = list(self.model.ranges.amplitude_microamps.values())
+        return grid[grid.index(microamps) + steps]
+
     def frames(self) -> list[Frame]:
         """What the device has said, events kept aside."""
         frames = self._reader.feed(self.firmware.take_output(self.now), self.now)

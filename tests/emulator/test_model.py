@@ -196,13 +196,6 @@ def test_nearest_is_the_grid_value_at_the_least_distance() -> None:
         assert GRID.nearest(value) == min(grid, key=lambda candidate: (abs(candidate - value), candidate))
 
 
-@pytest.mark.parametrize(
-    ("value", "steps", "reached"), [(0, 1, 100), (100, -1, 0), (2000, 1, 2050), (5950, 1, 6000), (6000, 1, None), (0, -1, None)]
-)
-def test_steps_go_from_grid_value_to_grid_value_and_end_with_the_grid(value: int, steps: int, reached: int | None) -> None:
-    assert GRID.step_from(value, steps) == reached
-
-
 @pytest.mark.parametrize(("value", "step"), [(0, 1), (50, 25), (2000, 25), (2001, 50), (9999, 50)])
 def test_the_step_is_that_of_the_segment_the_value_is_in(value: int, step: int) -> None:
     assert GRID.step_at(value) == step

@@ -146,8 +146,7 @@ def test_a_patient_stays_within_the_patient_range(make_bench):
     bench = make_bench()
     bench.open(Role.PATIENT)
     settings = bench.ask(ReadProgram(0, 0)).settings
-    grid = bench.model.ranges.amplitude_microamps
-    over = grid.step_from(settings.patient_maximum_microamps, 1)
+    over = bench.amplitude_from(settings.patient_maximum_microamps, 1)
     status, detail = bench.refused(SetAmplitude(bench.transaction(), 0, over))
     assert status is Status.OUT_OF_RANGE
     assert isinstance(detail, RangeDetail)
@@ -167,7 +166,7 @@ def test_step_moves_by_grid_steps_and_demands_the_revision(bench):
     revision = bench.ask(GetStatus()).revision
     before = programmed(bench)
     changed = bench.ask(StepAmplitude(bench.transaction(), 0, 2, revision))
-    assert changed.amplitude_microamps == bench.model.ranges.amplitude_microamps.step_from(before, 2)
+    assert changed.amplitude_microamps == bench.amplitude_from(before, 2)
     refusal = bench.refused(StepAmplitude(bench.transaction(), 0, 1, revision))
     assert refusal == (Status.CONFLICT, RevisionDetail(changed.revision))
 
@@ -194,7 +193,7 @@ def test_a_limit_holds_for_every_role(bench):
             bench.transaction(), used, limits.pulse_width_us, limits.rate_millihertz, limits.charge_per_phase_nanocoulombs
         )
     )
-    over = bench.model.ranges.amplitude_microamps.step_from(used, 1)
+    over = bench.amplitude_from(used, 1)
     status, detail = bench.refused(SetAmplitude(bench.transaction(), 0, over))
     assert status is Status.OUT_OF_RANGE
     assert detail.maximum == used

@@ -103,12 +103,6 @@ class Range(Table, frozen=True):
             candidates += [below, min(below + s.step, s.maximum)]
         return min(candidates, key=lambda candidate: (abs(candidate - value), candidate))
 
-    def step_from(self, value: int, steps: int) -> int | None:
-        """The value `steps` places up or down the grid from `value`, or None past its end."""
-        grid = list(self.values())
-        place = grid.index(value) + steps
-        return grid[place] if 0 <= place < len(grid) else None
-
 
 class Figure(Table, frozen=True):
     """One figure and where it comes from."""
