@@ -112,7 +112,7 @@ class PortLink:
 
     def __init__(self, port: Port) -> None:
         self._port = port
-        self.virtual = hasattr(port, "monotonic")
+        self.virtual = bool(getattr(port, "virtual", hasattr(port, "monotonic")))
         self._monotonic = getattr(port, "monotonic", time.monotonic)
         self._port.timeout = _READ_SLICE_SECONDS
 

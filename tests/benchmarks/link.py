@@ -13,16 +13,23 @@ from contextlib import contextmanager
 
 from device import echo, emulator, round_trips_us, terminal
 from ipg_host import Client, connect, procedures
-from ipg_protocol import Reply, ResponseFlag, State, Status, encode_frame, reply_frame, request_frame
-from ipg_protocol.commands.link import Alert, DeviceStatus, GetStatus
+from ipg_protocol import Message, Reply, ResponseFlag, State, Status, encode_frame, reply_frame, request_frame
+from ipg_protocol.commands.link import Alert, DeviceStatus, GetStatus, Ping, Pong
 from ipg_protocol.vocabulary import BatteryTier
 from measure import Row, Sample, take_turns
 
 ROUND_TRIPS = 200
 ROUNDS = 20
-REQUEST = encode_frame(request_frame(GetStatus(), 1))
-STATUS = DeviceStatus(State.IDLE, 1, BatteryTier.OK, 0, Alert(0), 0, 1, 1)
-ANSWER_SIZE = len(encode_frame(reply_frame(0x0003, 1, Reply(Status.OK, ResponseFlag(0), STATUS))))
+PING = encode_frame(request_frame(Ping(1), 1))
+STATUS = encode_frame(request_frame(GetStatus(), 1))
+
+
+def _answer_size(opcode: int, answer: Message) -> int:
+    return len(encode_frame(reply_frame(opcode, 1, Reply(Status.OK, ResponseFlag(0), answer))))
+
+
+PONG_SIZE = _answer_size(0x0001, Pong(1))
+STATUS_SIZE = _answer_size(0x0003, DeviceStatus(State.IDLE, 1, BatteryTier.OK, 0, Alert(0), 0, 1, 1))
 
 
 @contextmanager
@@ -37,7 +44,7 @@ def _held_to(processors: set[int]) -> Generator[None]:
 
 
 def round_trips() -> Iterable[Row]:
-    """GET_STATUS against an emulator of its own process."""
+    """PING and GET_STATUS against an emulator of its own process."""
     every = os.sched_getaffinity(0)
     yield from _round_trips(every, every, "")
     if len(every) > 1:
@@ -46,20 +53,22 @@ def round_trips() -> Iterable[Row]:
 
 
 def _round_trips(mine: set[int], theirs: set[int], where: str) -> Iterable[Row]:
-    with (
-        _held_to(theirs),
-        echo(len(REQUEST), ANSWER_SIZE) as (echo_name, echo_path),
-        emulator() as (_, path),
-        _held_to(mine),
-        terminal(echo_path) as echo_port,
-    ):
-        floor = round_trips_us(echo_port, REQUEST, ANSWER_SIZE, ROUND_TRIPS)
-        with terminal(path) as port:
-            raw = take_turns({"floor": floor, "figure": round_trips_us(port, REQUEST, ANSWER_SIZE, ROUND_TRIPS)}, ROUNDS)
-        with connect(path) as client:
-            library = take_turns({"floor": floor, "figure": _statuses_us(client)}, ROUNDS)
-    yield Row(f"GET_STATUS, bytes ready made{where}", "us", raw["figure"], 1.5, raw["floor"], echo_name)
-    yield Row(f"GET_STATUS, host library{where}", "us", library["figure"], 2.5, library["floor"], echo_name)
+    for name, request, answer_size in (("PING", PING, PONG_SIZE), ("GET_STATUS", STATUS, STATUS_SIZE)):
+        with (
+            _held_to(theirs),
+            echo(len(request), answer_size) as (echo_name, echo_path),
+            emulator() as (_, path),
+            _held_to(mine),
+            terminal(echo_path) as echo_port,
+        ):
+            floor = round_trips_us(echo_port, request, answer_size, ROUND_TRIPS)
+            with terminal(path) as port:
+                raw = take_turns({"floor": floor, "figure": round_trips_us(port, request, answer_size, ROUND_TRIPS)}, ROUNDS)
+            yield Row(f"{name}, bytes ready made{where}", "us", raw["figure"], 1.5, raw["floor"], echo_name)
+            if request is STATUS:
+                with connect(path) as client:
+                    library = take_turns({"floor": floor, "figure": _statuses_us(client)}, ROUNDS)
+                yield Row(f"{name}, host library{where}", "us", library["figure"], 2.5, library["floor"], echo_name)
 
 
 def _statuses_us(client: Client) -> Sample:

@@ -55,6 +55,11 @@ class Serial(SerialBase):  # type: ignore[misc] # pyserial is untyped
     def close(self) -> None:
         self.is_open = False
 
+    @property
+    def virtual(self) -> bool:
+        """Whether time stands still but for `read`."""
+        return self._real_origin is None
+
     def monotonic(self) -> float:
         """The device's time in seconds."""
         self._follow_real_time()

@@ -79,7 +79,7 @@ def get_status(_: GetStatus, context: Context) -> DeviceStatus:
         active_program=device.configuration.active_program,
         battery_tier=device.battery.tier,
         unacknowledged_events=len(context.link.events),
-        alerts=Alert(sum(alert for alert, is_up in _ALERTS if is_up(context))),
+        alerts=Alert(sum([alert for alert, is_up in _ALERTS if is_up(context)])),
         revision=device.configuration.revision,
         boot_counter=device.memory.boot_counter,
         uptime_seconds=device.uptime_us(now) // 1_000_000,
