@@ -155,10 +155,15 @@ def _run(options: argparse.Namespace) -> None:
 
         port = PacedPort(port, options.pace)
     runner = Runner(firmware, port, started_at=boot_finished_at(model))
-    if sys.stderr.isatty():
-        runner.watch(StatusLine(firmware))
+    status = StatusLine(firmware) if sys.stderr.isatty() else None
+    if status:
+        runner.watch(status)
     else:
         EventLines(firmware)
     gc.freeze()
     gc.enable()
-    runner.run(lambda: print(f"READY {kind} {port.address}", flush=True), outlive_parent=options.outlive_parent)
+    try:
+        runner.run(lambda: print(f"READY {kind} {port.address}", flush=True), outlive_parent=options.outlive_parent)
+    finally:
+        if status:
+            status.end()

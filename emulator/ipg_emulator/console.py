@@ -13,6 +13,7 @@ from ipg_emulator.firmware import Firmware
 
 REFRESH_US = 500_000
 STANDARD_ERROR = 2
+DEFAULT_COLUMNS = 80
 
 
 def describe(firmware: Firmware, now: int) -> str:
@@ -51,10 +52,14 @@ class StatusLine:
         if now < self._next:
             return
         self._next = now + REFRESH_US
-        line = describe(self._firmware, now)
+        line = describe(self._firmware, now)[: _columns(self._descriptor) - 1]
         if line != self._shown:
             _say(self._descriptor, f"\r\x1b[K{line}")
             self._shown = line
+
+    def end(self) -> None:
+        """Leave the line as it stands, and what comes next to a line of its own."""
+        _say(self._descriptor, "\n")
 
 
 class EventLines:
@@ -71,6 +76,13 @@ class EventLines:
 
 def _text(value: object) -> str:
     return str(getattr(value, "name", value))
+
+
+def _columns(descriptor: int) -> int:
+    try:
+        return os.get_terminal_size(descriptor).columns or DEFAULT_COLUMNS
+    except OSError:
+        return DEFAULT_COLUMNS
 
 
 def _say(descriptor: int, text: str) -> None:
