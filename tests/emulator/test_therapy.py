@@ -306,3 +306,12 @@ def test_a_reset_in_therapy_is_accounted_for(bench):
     codes = [entry.code for entry in bench.ask(ReadLog(0)).rows]
     assert codes.index(LogCode.THERAPY_STOPPED) < len(codes) - codes[::-1].index(LogCode.BOOT) - 1
     assert bench.ask(ReadCounters()).therapy_seconds == 20
+
+
+def test_charge_and_on_time_begin_at_zero_after_a_reset(bench):
+    settle(bench)
+    bench.ask(Reset(bench.transaction()))
+    bench.advance(1)
+    bench.open(nonce=2)
+    report = bench.ask(ReadTherapy(0))
+    assert (report.charge_microcoulombs, report.on_time_seconds) == (0, 0)

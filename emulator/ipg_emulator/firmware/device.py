@@ -50,7 +50,7 @@ class Device:
         self.restart_requested = False
         self.shadow: Shadow | None = None
         self.listeners: list[Callable[[Message, int], None]] = []
-        self.therapy = Therapy(board.output, model.timing.stop_ramp_ms * 1000)
+        self.therapy = Therapy(board.output, model.timing.stop_ramp_ms * 1000, now)
         self.measurements = Measurements(board.electrodes, model.impedance)
         self.battery = BatteryMonitor(model.battery, memory.battery_tier)
         self._timers = timers
@@ -65,7 +65,6 @@ class Device:
         memory.boot_counter += 1
         memory.count("boots")
         self.log(LogCode.BOOT, cause, now)
-        self.therapy.off(now)
         board.power.sleep(False, now)
         self._timers.set(Timer.BOOT, now + model.timing.boot_ms * 1000)
         self._boot_cause = cause

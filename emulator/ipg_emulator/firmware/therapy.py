@@ -57,7 +57,7 @@ def _changed(area: AreaSettings, old: AreaSettings, ramp: Ramp, now: int) -> Ram
 class Therapy:
     """The output of the active program's areas. Knows nothing of states, roles or the wire."""
 
-    def __init__(self, output: Output, stop_ramp_us: int) -> None:
+    def __init__(self, output: Output, stop_ramp_us: int, now: int) -> None:
         self._output = output
         self._stop_ramp_us = stop_ramp_us
         self._areas: tuple[AreaSettings, ...] = ()
@@ -66,7 +66,8 @@ class Therapy:
         self._before: tuple[tuple[int, int], ...] = ()
         self._deliverable: tuple[int, ...] = ()
         self.goal = Goal.OFF
-        self.count_from(0)
+        self.off(now)
+        self.count_from(now)
 
     @property
     def is_on(self) -> bool:
