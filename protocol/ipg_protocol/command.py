@@ -47,6 +47,8 @@ class Command(NamedTuple):
     states: frozenset[State]
     refusals: tuple[Status, ...]
     """Every refusal that this command can meet, in the order of their numbers."""
+    optional: bool
+    """Whether a model may lack the command: it then refuses it NOT_SUPPORTED, and does not name it in its capabilities."""
 
     @property
     def is_change(self) -> bool:
@@ -74,9 +76,11 @@ def _wire_name(cls: type[Message]) -> str:
 
 
 def _refusals(
-    request: type[Request[Any]], role: Role | None, states: frozenset[State], own: Collection[Status]
+    request: type[Request[Any]], role: Role | None, states: frozenset[State], own: Collection[Status], optional: bool
 ) -> tuple[Status, ...]:
     implied = {Status.MALFORMED}
+    if optional:
+        implied.add(Status.NOT_SUPPORTED)
     if issubclass(request, Change):
         implied.add(Status.OUT_OF_RANGE)  # transaction 0
     if role is not None:
@@ -89,9 +93,15 @@ def _refusals(
 
 
 def command(
-    opcode: int, *, role: Role | None, states: frozenset[State] = AWAKE, refusals: Collection[Status] = ()
+    opcode: int,
+    *,
+    role: Role | None,
+    states: frozenset[State] = AWAKE,
+    refusals: Collection[Status] = (),
+    optional: bool = False,
 ) -> Callable[[type[Q]], type[Q]]:
-    """Declare a request: who may send it (None: anyone, without a session), in which states, and how it may be refused.
+    """Declare a request: who may send it (None: anyone, without a session), in which states, how it may be refused, and
+    whether a model may lack it.
 
     Refusals that follow from the rest (malformed, no session, role, state, transaction 0) need not be named.
     """
@@ -100,7 +110,9 @@ def command(
         if opcode in CATALOGUE:
             raise ValueError(f"opcode {opcode:#06x} is {CATALOGUE[opcode].name} already, so it cannot be {cls.__name__}")
         response = cast("type[Message]", get_args(cast("Any", cls).__orig_bases__[0])[0])
-        entry = Command(opcode, _wire_name(cls), cls, response, role, states, _refusals(cls, role, states, refusals))
+        entry = Command(
+            opcode, _wire_name(cls), cls, response, role, states, _refusals(cls, role, states, refusals, optional), optional
+        )
         CATALOGUE[opcode] = COMMAND_OF[cls] = entry
         return cls
 

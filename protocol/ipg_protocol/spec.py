@@ -62,7 +62,7 @@ def _command(entry: Command) -> str:
         (
             f"#### {entry.opcode:04X} {entry.name}",
             _doc(entry.request),
-            f"Role: {role}. States: {states}. Refusals: {_names(entry.refusals)}.",
+            f"Role: {role}. States: {states}. Refusals: {_names(entry.refusals)}." + " A model may lack it." * entry.optional,
             _numbered_layout("Request", entry.request),
             _layout(f"Answer `{entry.response.__name__}`", entry.response) + f"\n\n{_doc(entry.response)}",
         )

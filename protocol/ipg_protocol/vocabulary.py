@@ -27,6 +27,7 @@ class State(IntEnum):
     MEASURING = 5
     FAULT = 6
     EOS = 7
+    SUSPENDED = 8
 
 
 ANY_STATE = frozenset(State)
@@ -78,6 +79,7 @@ class FaultCode(IntEnum):
     SHORT_CIRCUIT = 0
     OVER_TEMPERATURE = 1
     OUTPUT_STAGE = 2
+    USE_PERIOD_OVER = 3
 
 
 @unique

@@ -40,7 +40,7 @@ MESSAGES = sorted(
     | set(REFUSAL_DETAIL.values()),
     key=lambda message: message.__name__,
 )
-AREA = AreaSettings(0, Waveform.TONIC_ACTIVE_RECHARGE, 2, 210, 4000, 40000, 0, 0, 0, 8000, (ContactShare(3, -1000),))
+AREA = AreaSettings(0, Waveform.TONIC_ACTIVE_RECHARGE, 2, 210, 4000, 40000, 1, 0, 0, 0, 0, 0, 8000, (ContactShare(3, -1000),))
 
 
 def values_of(field: Field) -> st.SearchStrategy[Any]:
@@ -127,9 +127,9 @@ def test_the_construct_declaration_reads_as_many_bytes_as_the_message_has(messag
     [
         (StopTherapy, b"\x02", "mode"),
         (OpenSession, b"\x04" + bytes(12), "role"),
-        (DeviceStatus, bytes(4) + b"\x20\x00" + bytes(12), "alerts"),
+        (DeviceStatus, bytes(4) + b"\x00\x80" + bytes(12), "alerts"),
         (Identity, bytes(6) + b"\xff" * 32 + bytes(32), "model"),
-        (WriteProgramBlock, b"\x00\x00\x09" + bytes(28), "waveform"),
+        (WriteProgramBlock, b"\x00\x00\x09" + bytes(37), "waveform"),
         (CapabilityPage, b"\x01\x00\x01\xff" + bytes(14), "rows"),
     ],
     ids=["enum", "first field", "flags", "text", "nested", "rows"],
@@ -152,12 +152,12 @@ def test_a_value_that_the_type_does_not_have_is_refused_by_field(message: type[M
         (BeginProgramWrite(0, 1, "\ud800"), "name"),
         (WriteProgramBlock(300, AREA), "program"),
         (
-            WriteProgramBlock(0, AreaSettings(0, Waveform.TONIC_ACTIVE_RECHARGE, 0, 70000, 0, 0, 0, 0, 0, 0, ())),
+            WriteProgramBlock(0, AreaSettings(0, Waveform.TONIC_ACTIVE_RECHARGE, 0, 70000, 0, 0, 1, 0, 0, 0, 0, 0, 0, ())),
             "pulse_width_us",
         ),
         (
             WriteProgramBlock(
-                0, AreaSettings(0, Waveform.TONIC_ACTIVE_RECHARGE, 0, 0, 0, 0, 0, 0, 0, 0, (ContactShare(0, 40000),))
+                0, AreaSettings(0, Waveform.TONIC_ACTIVE_RECHARGE, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, (ContactShare(0, 40000),))
             ),
             "contacts",
         ),
@@ -197,7 +197,7 @@ def test_fields_go_on_counting_inside_a_nested_message() -> None:
     assert names.index("program") == 0
     assert names.index("area") == 1
     assert names.index("pulse_width_us") == 4
-    assert names.index("contacts") == 11
+    assert names.index("contacts") == 14
 
 
 def test_rows_may_stand_only_at_the_end() -> None:

@@ -47,6 +47,11 @@ class Alert(IntFlag):
     COMPLIANCE_LIMITED = 4
     CLOCK_NOT_SET = 8
     CYCLE_OFF = 16
+    CHARGE_DENSITY_HIGH = 32
+    MAGNET_PRESENT = 64
+    MRI_MODE = 128
+    CHARGING = 256
+    CLOSED_LOOP = 512
 
 
 class DeviceStatus(Message, frozen=True):
@@ -91,6 +96,21 @@ class Capability(IntEnum):
     STOP_RAMP_MS = 17
     RECHARGEABLE_BATTERY = 18
     LOG_ENTRIES = 19
+    BURST_PULSES = 20
+    INTRA_BURST_MILLIHERTZ = 21
+    DOSE_SECONDS = 22
+    CHARGE_DENSITY_NANOCOULOMBS_PER_SQUARE_MILLIMETRE = 23
+    SHANNON_K_PERMILLE = 24
+    AMPLITUDE_UNIT = 25
+    HOST_SILENCE_MS = 26
+    SCHEDULE_ROWS = 27
+    DOSES_PER_DAY = 28
+    DOSE_CHARGE_MICROCOULOMBS = 29
+    USE_PERIOD_DAYS = 30
+    FEEDBACK_TARGET_MICROVOLTS = 31
+    FEEDBACK_GAIN_PERMILLE = 32
+    MRI_MINUTES = 33
+    INDEPENDENT_LEADS = 34
 
 
 class CapabilityRow(Message, frozen=True):
@@ -131,7 +151,7 @@ class GetTime(Request[DeviceTime], frozen=True):
 
 @command(0x0006, role=Role.CLINICIAN)
 class SetTime(Change[DeviceTime], frozen=True):
-    """Set the clock. Nothing but the stamps of the log depends on it."""
+    """Set the clock. The daily schedule runs by it; nothing else does."""
 
     unix_milliseconds: U64
 
@@ -232,6 +252,7 @@ class ResetCause(IntEnum):
 
     POWER_ON = 0
     COMMAND = 1
+    POWER_RESTORED = 2
 
 
 @event(0x8001)

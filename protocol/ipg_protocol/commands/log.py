@@ -48,6 +48,14 @@ class LogCode(IntEnum):
     SHELF_ENTERED = 17  # 0
     FACTORY_RESET = 18  # revision
     CLOCK_SET = 19  # change in seconds, clamped
+    CHARGE_DENSITY_WARNED = 20  # area
+    SCHEDULE_WRITTEN = 21  # rows
+    MAGNET = 22  # 1 present, 0 gone
+    MRI_MODE = 23  # 1 entered, 0 left
+    CHARGING = 24  # charging state
+    CLOSED_LOOP = 25  # feedback mode
+    HOST_SILENT = 26  # milliseconds of silence
+    DOSE_OVER = 27  # area
 
 
 class LogEntry(Message, frozen=True):
@@ -86,6 +94,10 @@ class Counters(Message, frozen=True):
     changes_committed: U32
     requests_refused: U32
     compliance_reached: U32
+    doses: U32
+    magnet_uses: U32
+    chargings: U32
+    feedback_fallbacks: U32
 
 
 @command(0x0703, role=Role.OBSERVER, states=BOOTED)

@@ -6,7 +6,7 @@ from enum import IntEnum, unique
 
 from ipg_protocol.command import Request, command, event
 from ipg_protocol.vocabulary import AWAKE, Role, State, Status
-from ipg_protocol.wire import U8, U16, U32, Message
+from ipg_protocol.wire import I32, U8, U16, U32, Message
 
 ALL_CONTACTS = 0xFE
 """As `cathode`: measure every contact in turn against `anode`."""
@@ -33,8 +33,9 @@ class MeasurementStarted(Message, frozen=True):
 @command(
     0x0401,
     role=Role.CLINICIAN,
-    states=AWAKE - {State.EOS},
+    states=AWAKE - {State.EOS, State.SUSPENDED},
     refusals={Status.OUT_OF_RANGE, Status.UNSAFE_COMBINATION, Status.BUSY, Status.NOT_SUPPORTED},
+    optional=True,
 )
 class MeasureImpedance(Request[MeasurementStarted], frozen=True):
     """Measure one pair of contacts, or (`cathode` 254) each contact against `anode`. BUSY while one is under way."""
@@ -61,11 +62,22 @@ class ImpedancePage(Message, frozen=True):
     rows: tuple[Impedance, ...]
 
 
-@command(0x0402, role=Role.OBSERVER)
+@command(0x0402, role=Role.OBSERVER, optional=True)
 class ReadImpedance(Request[ImpedancePage], frozen=True):
     """Read results of the last measurement from row `first` on, also while it is under way."""
 
     first: U8
+
+
+class Temperature(Message, frozen=True):
+    """The temperature of the case."""
+
+    case_millicelsius: I32
+
+
+@command(0x0404, role=Role.OBSERVER)
+class ReadTemperature(Request[Temperature], frozen=True):
+    """Read the temperature of the device's case."""
 
 
 @event(0x8401)

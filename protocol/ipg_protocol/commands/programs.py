@@ -19,10 +19,15 @@ NO_PROGRAM = 0xFF
 
 @unique
 class Waveform(IntEnum):
-    """The kind of pulse: how the charge of its stimulating phase is recovered."""
+    """The kind of pulse, and how the charge of its stimulating phase is recovered: see the table in SPEC.md."""
 
     TONIC_ACTIVE_RECHARGE = 0
     TONIC_PASSIVE_RECHARGE = 1
+    TONIC_ASYMMETRIC_RECHARGE = 2
+    BURST_PASSIVE_RECHARGE = 3
+    DIRECT_CURRENT = 4
+    SINE_BURST = 5
+    MAGNETIC_BIPHASIC = 6
 
 
 class ContactShare(Message, frozen=True):
@@ -36,7 +41,10 @@ class AreaSettings(Message, frozen=True):
     """One area: waveform, current and its split over contacts, timing, and the range that the patient may choose from.
 
     Shares of cathodes and of anodes each sum to 1000 permille. `cycle_on_seconds` and `cycle_off_seconds` both 0 means
-    continuous. Amplitude is the current of the stimulating phase, summed over the cathodes.
+    continuous. Amplitude is the current of the stimulating phase, summed over the cathodes; on a device whose capability
+    AMPLITUDE_UNIT says so, permille of its maximum output. `rate_millihertz` counts pulses or, of a waveform in bursts, bursts,
+    each of `burst_pulses` pulses at `intra_burst_millihertz` (1 and 0 for single pulses). After `dose_seconds` the area stops
+    (0: never).
     """
 
     area: U8
@@ -45,8 +53,11 @@ class AreaSettings(Message, frozen=True):
     pulse_width_us: U16
     amplitude_microamps: U32
     rate_millihertz: U32
+    burst_pulses: U8
+    intra_burst_millihertz: U32
     cycle_on_seconds: U32
     cycle_off_seconds: U32
+    dose_seconds: U32
     patient_minimum_microamps: U32
     patient_maximum_microamps: U32
     contacts: tuple[ContactShare, ...]

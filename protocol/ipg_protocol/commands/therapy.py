@@ -162,13 +162,16 @@ class TherapyFlag(IntFlag):
     RAMPING = 2
     CYCLE_OFF = 4
     COMPLIANCE_LIMITED = 8
+    CLOSED_LOOP = 16
+    DOSE_OVER = 32
 
 
 class AreaTherapy(Message, frozen=True):
     """What one area of the active program is told to deliver, and what it delivers at this moment.
 
     `delivered_microamps` is 0 while therapy is off. `deliverable_microamps` is the compliance limit at this pulse width.
-    Charge (of stimulating phases) and on-time count from the last start.
+    Charge (of stimulating phases), on-time, pulses, and energy (into the load) count from the last start.
+    `residual_nanocoulombs` is the charge that recharge leaves behind at the contacts, with pulses of this moment's size.
     """
 
     area: U8
@@ -180,6 +183,9 @@ class AreaTherapy(Message, frozen=True):
     rate_millihertz: U32
     on_time_seconds: U32
     charge_microcoulombs: U64
+    pulses: U64
+    energy_microjoules: U64
+    residual_nanocoulombs: U32
 
 
 @command(0x0309, role=Role.OBSERVER, refusals={Status.OUT_OF_RANGE, Status.UNSAFE_COMBINATION})
@@ -187,6 +193,35 @@ class ReadTherapy(Request[AreaTherapy], frozen=True):
     """Read what one area of the active program is programmed to and what it delivers."""
 
     area: U8
+
+
+class ScheduleRow(Message, frozen=True):
+    """Once a day at `minute_of_day` (UTC, 0 to 1439), select `program` and deliver it for `duration_minutes`."""
+
+    minute_of_day: U16
+    duration_minutes: U16
+    program: U8
+
+
+class Schedule(Message, frozen=True):
+    """The daily schedule, its rows by time of day; without rows there is none."""
+
+    revision: U32
+    rows: tuple[ScheduleRow, ...]
+
+
+@command(0x030A, role=Role.OBSERVER, optional=True)
+class ReadSchedule(Request[Schedule], frozen=True):
+    """Read the daily schedule."""
+
+
+@command(
+    0x030B, role=Role.CLINICIAN, states=ADJUSTABLE, refusals={Status.OUT_OF_RANGE, Status.UNSAFE_COMBINATION}, optional=True
+)
+class WriteSchedule(Change[Schedule], frozen=True):
+    """Replace the daily schedule. It runs once the clock is set. Rows that overlap are UNSAFE_COMBINATION."""
+
+    rows: tuple[ScheduleRow, ...]
 
 
 @unique
@@ -198,6 +233,11 @@ class TherapyCause(IntEnum):
     MEASUREMENT = 2
     FAULT = 3
     BATTERY = 4
+    SCHEDULE = 5
+    DOSE_OVER = 6
+    MAGNET = 7
+    MRI_MODE = 8
+    HOST_SILENT = 9
 
 
 @event(0x8301)
