@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Annotated
 
 import msgspec
 from ipg_protocol.commands.programs import CASE_CONTACT, AreaSettings, ContactShare, Waveform
 
-from ipg_emulator.model.ranges import Count, Figure, Figures, Permille, Positive, PositiveFloat, Range, Table
+from ipg_emulator.model.hardware import (
+    BatteryCell,
+    Charging,
+    ElectrodeFigures,
+    ImpedanceTest,
+    Magnet,
+    MriMode,
+    NerveFigures,
+    OutputStage,
+    Safety,
+    Sensing,
+    Shape,
+    Supply,
+    Timing,
+)
+from ipg_emulator.model.ranges import (
+    Confidence,
+    Count,
+    Figure,
+    Figures,
+    Positive,
+    PositiveFloat,
+    Range,
+    Segment,
+    Table,
+)
 
 CASE = "case"
 """How a model file names the case where it names a contact."""
@@ -24,13 +48,18 @@ class Contact(Table, frozen=True):
 
 
 class Lead(Figures, frozen=True):
-    """One lead: the area of each of its contacts, from the tip on."""
+    """So many leads alike: the area of each contact of one of them, from the tip on."""
 
     contact_areas_square_millimetres: Annotated[tuple[PositiveFloat, ...], msgspec.Meta(min_length=1)]
+    count: Positive = 1
+
+
+def _only(value: int) -> Range:
+    return Range((Segment(value, value, 1),), "a device without this feature", Confidence.DESIGN)
 
 
 class Ranges(Table, frozen=True):
-    """What may be programmed. Cycle values exclude 0; both 0 means continuous and is always allowed."""
+    """What may be programmed. Cycle values exclude 0; both 0 means continuous and is always allowed. So does a dose of 0."""
 
     amplitude_microamps: Range
     pulse_width_us: Range
@@ -38,106 +67,30 @@ class Ranges(Table, frozen=True):
     ramp_seconds: Range
     cycle_on_seconds: Range
     cycle_off_seconds: Range
+    burst_pulses: Range = _only(1)
+    intra_burst_millihertz: Range = _only(0)
+    dose_seconds: Range = _only(0)
 
 
 class HardLimits(Table, frozen=True):
     """What no role and no program can exceed."""
 
     charge_per_phase_nanocoulombs: Figure
+    charge_density_nanocoulombs_per_square_millimetre: Figure
+    """Through any one contact, in one phase."""
+    shannon_warn_permille: Figure
+    """Shannon's k times 1000, above which the device warns; a contact's k is log10 of density (uC/cm2) times charge (uC)."""
+    shannon_block_permille: Figure
+    """Above this, a program is refused."""
     contact_current_microamps: Figure
     sum_of_rates_millihertz: Figure
-
-
-class Timing(Figures, frozen=True):
-    """How long the firmware takes."""
-
-    boot_ms: Count
-    stop_ramp_ms: Count
-    measure_pair_ms: Positive
-    session_idle_ms: Positive
-    battery_check_ms: Positive
-
-
-class ImpedanceTest(Figures, frozen=True):
-    """The test pulse, and how its result is judged. An open pair reads `open_reads_ohms`."""
-
-    test_current_microamps: Positive
-    test_pulse_us: Positive
-    noise_permille: Count
-    open_above_ohms: Positive
-    open_reads_ohms: Positive
-    short_below_ohms: Count
-
-
-class OutputStage(Figures, frozen=True):
-    """The current source: the most voltage it has, what it drops itself, and what a pulse costs it."""
-
-    compliance_millivolts: Positive
-    headroom_millivolts: Count
-    supply_margin_millivolts: Count
-    """How far the supply is held above what the worst area needs; paid for in battery charge."""
-    recharge_phases: Positive
-    """How many pulse widths a pulse occupies beside its stimulating phase while charge is recovered."""
-    interphase_us: Count
-    converter_efficiency_permille: Annotated[int, msgspec.Meta(ge=1, le=1000)]
-    pulse_overhead_nanocoulombs: Count
-    """Battery charge that each pulse costs beside what it delivers."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.headroom_millivolts >= self.compliance_millivolts:
-            raise ValueError(f"headroom_millivolts must be below compliance_millivolts ({self.compliance_millivolts})")
-
-
-class VoltagePoint(Table, frozen=True):
-    """Open-circuit voltage at a depth of discharge."""
-
-    depth_permille: Permille
-    millivolts: Positive
-
-
-class BatteryCell(Figures, frozen=True):
-    """The cell, its thresholds, and what the electronics take from it."""
-
-    rechargeable: bool
-    capacity_milliamp_hours: PositiveFloat
-    internal_milliohms: Count
-    open_circuit: Annotated[tuple[VoltagePoint, ...], msgspec.Meta(min_length=2)]
-    low_millivolts: Positive
-    eri_millivolts: Positive
-    eos_millivolts: Positive
-    consecutive_readings: Positive
-    idle_nanoamps: Count
-    shelf_nanoamps: Count
-    telemetry_nanocoulombs_per_byte: Count
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.eos_millivolts < self.eri_millivolts < self.low_millivolts:
-            raise ValueError("thresholds must rise: eos_millivolts < eri_millivolts < low_millivolts")
-        if self.open_circuit[0].depth_permille != 0 or self.open_circuit[-1].depth_permille != 1000:
-            raise ValueError("open_circuit must go from depth_permille 0 to 1000")
-        for before, after in pairwise(self.open_circuit):
-            if after.depth_permille <= before.depth_permille or after.millivolts >= before.millivolts:
-                raise ValueError(f"open_circuit must rise in depth and fall in voltage after depth {before.depth_permille}")
-
-
-class ElectrodeFigures(Figures, frozen=True):
-    """The electrode interface and what lies round it. Access resistances vary from contact to contact by the spread."""
-
-    lead_ohms: Count
-    access_ohms: Positive
-    access_spread_permille: Count
-    case_ohms: Count
-    case_area_square_millimetres: PositiveFloat
-    double_layer_microfarads_per_square_centimetre: PositiveFloat
-    faradaic_ohms_square_centimetre: PositiveFloat
-
-
-class Safety(Figures, frozen=True):
-    """When firmware latches a fault by itself."""
-
-    over_temperature_millicelsius: Positive
+    residual_charge_nanocoulombs: Figure
+    """What recharge may leave behind at a contact."""
+    dose_charge_microcoulombs: Figure | None = None
+    """Of direct current: amplitude times dose."""
+    doses_per_day: Figure | None = None
+    use_period_days: Figure | None = None
+    """How long after the first start of therapy the device may be used."""
 
 
 class DefaultArea(Table, frozen=True):
@@ -151,8 +104,11 @@ class DefaultArea(Table, frozen=True):
     patient_minimum_microamps: Count
     patient_maximum_microamps: Count
     contacts: dict[str, int]
+    burst_pulses: Positive = 1
+    intra_burst_millihertz: Count = 0
     cycle_on_seconds: Count = 0
     cycle_off_seconds: Count = 0
+    dose_seconds: Count = 0
 
     def settings(self, area: int) -> AreaSettings:
         """The same as the protocol's message."""
@@ -166,8 +122,11 @@ class DefaultArea(Table, frozen=True):
             pulse_width_us=self.pulse_width_us,
             amplitude_microamps=self.amplitude_microamps,
             rate_millihertz=self.rate_millihertz,
+            burst_pulses=self.burst_pulses,
+            intra_burst_millihertz=self.intra_burst_millihertz,
             cycle_on_seconds=self.cycle_on_seconds,
             cycle_off_seconds=self.cycle_off_seconds,
+            dose_seconds=self.dose_seconds,
             patient_minimum_microamps=self.patient_minimum_microamps,
             patient_maximum_microamps=self.patient_maximum_microamps,
             contacts=shares,
@@ -175,14 +134,34 @@ class DefaultArea(Table, frozen=True):
 
 
 class DefaultProgram(Table, frozen=True):
-    """A program the device leaves the factory with."""
+    """A program the device leaves the factory with, and where its settings come from."""
 
     name: Annotated[str, msgspec.Meta(max_length=16)]
+    source: str
+    confidence: Confidence
     areas: Annotated[tuple[DefaultArea, ...], msgspec.Meta(min_length=1, max_length=4)]
 
 
-class DeviceModel(Table, frozen=True):
-    """A whole device model."""
+_RECOVERY = {
+    Waveform.TONIC_ACTIVE_RECHARGE: "recharge_phases",
+    Waveform.TONIC_ASYMMETRIC_RECHARGE: "recharge_phases",
+    Waveform.TONIC_PASSIVE_RECHARGE: "recharge_us",
+    Waveform.BURST_PASSIVE_RECHARGE: "recharge_us",
+}
+"""What says how a waveform recovers its charge; the others recover it by themselves, or not at all."""
+
+
+def _shape_problems(shape: Shape, path: str) -> Iterator[str]:
+    if shape.name not in Waveform.__members__:
+        yield f"{path}.name: {shape.name!r} is none of {', '.join(Waveform.__members__)}"
+        return
+    needed = _RECOVERY.get(Waveform[shape.name])
+    if needed and not getattr(shape, needed):
+        yield f"{path}.{needed}: at least 1, as {shape.name} recovers its charge by it"
+
+
+class DeviceModel(Figures, frozen=True):
+    """A whole device model. Its own source is that of what stands beside the tables: slots, areas, log, schedule, case."""
 
     name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,32}$")]
     title: str
@@ -191,7 +170,7 @@ class DeviceModel(Table, frozen=True):
     program_slots: Annotated[int, msgspec.Meta(ge=1, le=254)]
     areas_per_program: Annotated[int, msgspec.Meta(ge=1, le=4)]
     log_entries: Positive
-    waveforms: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    waveforms: Annotated[tuple[Shape, ...], msgspec.Meta(min_length=1)]
     leads: Annotated[tuple[Lead, ...], msgspec.Meta(min_length=1)]
     ranges: Ranges
     limits: HardLimits
@@ -202,8 +181,15 @@ class DeviceModel(Table, frozen=True):
     electrode: ElectrodeFigures
     safety: Safety
     programs: Annotated[tuple[DefaultProgram, ...], msgspec.Meta(min_length=1)]
+    schedule_rows: Annotated[int, msgspec.Meta(ge=0, le=32)] = 0
+    charging: Charging | None = None
+    magnet: Magnet | None = None
+    mri: MriMode | None = None
+    sensing: Sensing | None = None
+    nerve: NerveFigures | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for problem in self._problems():
             raise ValueError(problem)
 
@@ -212,19 +198,34 @@ class DeviceModel(Table, frozen=True):
         """Every contact; its place here is its number."""
         return tuple(
             Contact(number, position, area)
-            for number, lead in enumerate(self.leads)
+            for number, lead in enumerate(lead for alike in self.leads for lead in [alike] * alike.count)
             for position, area in enumerate(lead.contact_areas_square_millimetres)
         )
+
+    def shape(self, waveform: Waveform) -> Shape:
+        """How this device makes a waveform that it has."""
+        return next(shape for shape in self.waveforms if shape.name == waveform.name)
+
+    @property
+    def is_magnetic(self) -> bool:
+        """Whether the output is a coil, and amplitudes are permille of its maximum."""
+        return any(shape.name == Waveform.MAGNETIC_BIPHASIC.name for shape in self.waveforms)
 
     def _problems(self) -> Iterator[str]:
         """What is wrong between the tables, each as `field: what is allowed`."""
         count = len(self.contacts)
         if not 2 <= count <= 253:
             yield f"leads: 2 to 253 contacts, got {count}"
-        known = list(Waveform.__members__)
-        for index, waveform in enumerate(self.waveforms):
-            if waveform not in known:
-                yield f"waveforms[{index}]: {waveform!r} is none of {', '.join(known)}"
+        for index, shape in enumerate(self.waveforms):
+            yield from _shape_problems(shape, f"waveforms[{index}]")
+        if self.battery.supply is Supply.RECHARGEABLE and self.charging is None:
+            yield "charging: a rechargeable device says how it is charged"
+        if self.sensing is not None and self.nerve is None:
+            yield "nerve: a device that senses says how the nerve answers"
+        if self.limits.shannon_warn_permille.value > self.limits.shannon_block_permille.value:
+            yield f"limits.shannon_warn_permille: at most shannon_block_permille ({self.limits.shannon_block_permille.value})"
+        if self.magnet is not None:
+            yield from self._boost_problems(self.magnet)
         if len(self.programs) > self.program_slots:
             yield f"programs: at most program_slots ({self.program_slots}), got {len(self.programs)}"
         for index, program in enumerate(self.programs):
@@ -233,9 +234,18 @@ class DeviceModel(Table, frozen=True):
             for place, area in enumerate(program.areas):
                 yield from self._area_problems(area, f"programs[{index}].areas[{place}]")
 
+    def _boost_problems(self, magnet: Magnet) -> Iterator[str]:
+        if not magnet.boosts:
+            return
+        if magnet.boost_program >= len(self.programs):
+            yield f"magnet.boost_program: 0 to {len(self.programs) - 1}, got {magnet.boost_program}"
+        elif not all(area.dose_seconds for area in self.programs[magnet.boost_program].areas):
+            yield f"programs[{magnet.boost_program}].areas: dose_seconds, as the magnet's boost ends with the dose"
+
     def _area_problems(self, area: DefaultArea, path: str) -> Iterator[str]:
-        if area.waveform not in self.waveforms:
-            yield f"{path}.waveform: {area.waveform!r} is none of {', '.join(self.waveforms)}"
+        names = [shape.name for shape in self.waveforms]
+        if area.waveform not in names:
+            yield f"{path}.waveform: {area.waveform!r} is none of {', '.join(names)}"
         count = len(self.contacts)
         allowed = [str(number) for number in range(count)] + [CASE] * self.has_case
         for name in area.contacts:

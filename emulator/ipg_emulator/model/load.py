@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from enum import Enum
+from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 import msgspec
@@ -74,7 +75,12 @@ def _choices(path: str) -> list[str]:
         if name == "[":
             at = [part for part in get_args(at) if part is not Ellipsis][-1]
         elif not name.isdigit():
-            at = get_type_hints(at)[name]
+            at = _without_none(get_type_hints(at)[name])
     if issubclass(at, Enum):
         return [str(member.value) for member in at]
     return list(at.__struct_fields__)
+
+
+def _without_none(hint: Any) -> Any:
+    """The type of a table that a model may lack."""
+    return get_args(hint)[0] if isinstance(hint, UnionType) else hint
