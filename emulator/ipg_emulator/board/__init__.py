@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
+from ipg_protocol.commands.power import ChargingState
 from ipg_protocol.commands.programs import AreaSettings, ContactShare
 
 
 class Load(msgspec.Struct, frozen=True):
-    """What an area's current source sees across its cathodes and anodes: a resistance in series with a capacitance."""
+    """What an area's current source sees across its cathodes and anodes: a resistance in series with a capacitance.
+
+    `farads` takes in the double layers and the coupling capacitors; `coupling_farads` is the latter's part alone.
+    """
 
     ohms: float
     farads: float
+    coupling_farads: float
     limiting_contact: int
     """The contact with the highest impedance in the pattern."""
 
@@ -29,11 +34,11 @@ class PairReading(msgspec.Struct, frozen=True):
 class Electrodes(Protocol):
     """The contacts, and what lies between them."""
 
-    def load(self, contacts: Sequence[ContactShare]) -> Load:
+    def load(self, contacts: Sequence[ContactShare], now: int) -> Load:
         """The load that a pattern of contacts presents."""
         ...
 
-    def measure(self, cathode: int, anode: int) -> PairReading:
+    def measure(self, cathode: int, anode: int, now: int) -> PairReading:
         """Send one test pulse between two contacts."""
         ...
 
@@ -42,7 +47,8 @@ class Drive(msgspec.Struct, frozen=True):
     """One stretch of output of one area: amplitude goes in a straight line from one value to the other.
 
     `delivered` differs from `programmed` where compliance limits. Times in microseconds; `until` None means until replaced.
-    Cycling is counted from `cycle_origin`: on for `cycle_on_seconds` of the settings, off for `cycle_off_seconds`.
+    Cycling is counted from `cycle_origin`: on for `cycle_on_seconds` of the settings, off for `cycle_off_seconds`. So are
+    pulses: pulse (or burst) n begins at `cycle_origin + offset_us + n / rate`, whole microseconds, rounded down.
     """
 
     settings: AreaSettings
@@ -53,13 +59,36 @@ class Drive(msgspec.Struct, frozen=True):
     delivered_from: int
     delivered_to: int
     cycle_origin: int
+    offset_us: int = 0
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A drive, or the part of it, that was really output, and the load that it met."""
+
+    drive: Drive
+    load: Load
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """What an area has delivered since the board was powered: see `Output.total`."""
+
+    nanocoulombs: float = 0.0
+    """Charge of the stimulating phases; of direct current, all its charge; of a coil, none."""
+    on_time_us: int = 0
+    pulses: float = 0.0
+    microjoules: float = 0.0
+    """Into the load: I^2 R over the stimulating phases."""
 
 
 class Output(Protocol):
     """The output stage."""
 
-    def deliverable_microamps(self, settings: AreaSettings) -> int:
-        """The most it can drive through these contacts at this pulse width: the compliance limit."""
+    def deliverable_microamps(self, settings: AreaSettings, now: int) -> int:
+        """The most it can drive through these contacts with this waveform: the compliance limit."""
+        ...
+
+    def residual_nanocoulombs(self, settings: AreaSettings, microamps: int, now: int) -> float:
+        """The charge that recharge leaves behind in the steady state, with pulses of this amplitude."""
         ...
 
     def drive(self, drives: Sequence[Drive], now: int) -> None:
@@ -70,15 +99,8 @@ class Output(Protocol):
         """The amplitude of the area's pulses at this moment; 0 when off, also in the off-part of a cycle."""
         ...
 
-    def charge_nanocoulombs(self, area: int, since: int, now: int) -> int:
-        """Charge of the stimulating phases delivered between two times, by the closed form over segments.
-
-        Exact when `since` is 0 or within the last 512 stretches of the area; before them, it counts from the oldest kept.
-        """
-        ...
-
-    def on_time_us(self, area: int, since: int, now: int) -> int:
-        """How long the area's output was on between two times; exact as far back as the charge."""
+    def total(self, area: int, now: int) -> Delivered:
+        """All that an area has delivered up to `now`, by the closed form over segments; `now` is not before the last change."""
         ...
 
 
@@ -105,9 +127,58 @@ class Power(Protocol):
         """Enter or leave the shelf mode's consumption."""
         ...
 
+    def disconnect(self, now: int) -> None:
+        """Feed the electronics no more, until `sleep` says that they run again."""
+        ...
+
+    def expected_microamps(self, now: int) -> float:
+        """The mean drain of the coming day, if nothing is changed."""
+        ...
+
+    def milliamp_hours_to(self, millivolts: int, drain_microamps: float, now: int) -> float:
+        """How much the cell still gives before its voltage under this drain falls to `millivolts`."""
+        ...
+
+
+class ChargingReading(msgspec.Struct, frozen=True):
+    """The charger at one moment; `minutes_left` None when there is no telling."""
+
+    state: ChargingState
+    coupling_permille: int
+    current_microamps: int
+    minutes_left: int | None
+
+
+class Charger(Protocol):
+    """The coil under the skin, and the cell's charging circuit. It acts when the firmware wakes it."""
+
+    def read(self, now: int) -> ChargingReading:
+        """Bring charging up to `now` and read it."""
+        ...
+
+    def wake_at(self) -> int | None:
+        """When charging will be in another state, or want to be looked at; None while no charger is there."""
+        ...
+
+
+class EcapReading(msgspec.Struct, frozen=True):
+    """What the amplifier recorded after one pulse."""
+
+    microvolts: float
+    noise_microvolts: float
+    latency_us: int
+
+
+class Amplifier(Protocol):
+    """Records what the nerve answers."""
+
+    def record(self, settings: AreaSettings, microamps: int, now: int) -> EcapReading:
+        """The response to a pulse of these settings, at this delivered amplitude."""
+        ...
+
 
 class Board(Protocol):
-    """The whole board."""
+    """The whole board. `charger` and `amplifier` are None on a device without."""
 
     @property
     def electrodes(self) -> Electrodes: ...
@@ -115,4 +186,10 @@ class Board(Protocol):
     def output(self) -> Output: ...
     @property
     def power(self) -> Power: ...
+    @property
+    def charger(self) -> Charger | None: ...
+    @property
+    def amplifier(self) -> Amplifier | None: ...
+    @property
+    def magnet_present(self) -> bool: ...
     def temperature_millicelsius(self, now: int) -> int: ...

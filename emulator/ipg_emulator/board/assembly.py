@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import reduce
 from random import Random
 
 import msgspec
 
-from ipg_emulator.board import Electrodes
-from ipg_emulator.board.battery import Battery, mean_millivolts
+from ipg_emulator.board.amplifier import EcapAmplifier
+from ipg_emulator.board.battery import Battery
+from ipg_emulator.board.case import Case
+from ipg_emulator.board.charger import InductiveCharger
+from ipg_emulator.board.discharge import DischargeCurve, mean_millivolts
 from ipg_emulator.board.electrodes import ElectrodeArray
 from ipg_emulator.board.interface import interfaces
-from ipg_emulator.board.output import CurrentOutput, Record, keep_no_record
-from ipg_emulator.faults import parse_lead_faults
+from ipg_emulator.board.output import CurrentOutput, Record
+from ipg_emulator.board.profile import Profile
+from ipg_emulator.faults import Leads
 from ipg_emulator.model import DeviceModel
 from ipg_emulator.patient import Patient
+from ipg_emulator.patient.ecap import nerve_of
 from ipg_emulator.patient.tissue import grow
 
 
-class VirtualBoard(msgspec.Struct, frozen=True):
-    """The parts of one device, in one patient."""
+class VirtualBoard(msgspec.Struct):
+    """The parts of one device, in one patient. A magnet is laid on by setting `magnet_present`."""
 
-    electrodes: Electrodes
+    electrodes: Leads
     output: CurrentOutput
     power: Battery
     patient: Patient
+    charger: InductiveCharger | None = None
+    amplifier: EcapAmplifier | None = None
+    magnet_present: bool = False
 
-    def temperature_millicelsius(self, now: int) -> int:  # noqa: ARG002 - nothing warms the device yet
-        return self.patient.temperature_millicelsius
+    def temperature_millicelsius(self, now: int) -> int:
+        """Of the case: the patient's, and what charging adds."""
+        rise_millikelvin = self.charger.rise_millikelvin(now) if self.charger else 0
+        return self.patient.temperature_millicelsius + round(rise_millikelvin)
 
 
 def seeded_patient(model: DeviceModel, seed: int) -> Patient:
@@ -51,7 +60,7 @@ def build_board(
         model: What the board belongs to.
         seed: What measurement noise and, without a patient, the tissue are drawn from.
         patient: Whom the leads are in.
-        lead_faults: Contact number to "open" or "short".
+        lead_faults: Contact number to a word of `faults.LEAD_FAULTS`.
         record: Is given every stretch of output once it is over or replaced.
         charge_permille: How full the cell is.
 
@@ -59,9 +68,33 @@ def build_board(
         LeadFaultError: there is no such fault, or no such contact.
     """
     patient = patient or seeded_patient(model, seed)
-    noise = Random(f"measurement {seed}")
-    sound: Electrodes = ElectrodeArray(interfaces(model, patient.tissue), model.impedance, model.output, noise)
-    electrodes = reduce(lambda inner, fault: fault(inner), parse_lead_faults(lead_faults or {}, model), sound)
+    electrodes = _leads(model, patient, seed)
+    electrodes.break_contacts(lead_faults or {})
     battery_millivolts = mean_millivolts(model.battery.open_circuit)
-    output = CurrentOutput(model.output, electrodes, battery_millivolts, record or keep_no_record)
-    return VirtualBoard(electrodes, output, Battery(model.battery, output, charge_permille), patient)
+    output = CurrentOutput(model, electrodes, battery_millivolts, record)
+    battery = Battery(model.battery, output, charge_permille)
+    charger = _charger(model, battery, patient)
+    return VirtualBoard(electrodes, output, battery, patient, charger, _amplifier(model, patient, seed))
+
+
+def _leads(model: DeviceModel, patient: Patient, seed: int) -> Leads:
+    noise = Random(f"measurement {seed}")
+    contacts = interfaces(model, patient.tissue)
+    return Leads(ElectrodeArray(contacts, model.impedance, model.output, patient.tissue.ratio, noise), model, patient)
+
+
+def _charger(model: DeviceModel, battery: Battery, patient: Patient) -> InductiveCharger | None:
+    if model.charging is None:
+        return None
+    profile = Profile(model.charging, DischargeCurve(model.battery.open_circuit))
+    case = Case(model.charging.heating_seconds * 1_000_000)
+    charger = InductiveCharger(model.charging, profile, battery, case, lambda: patient.temperature_millicelsius)
+    battery.charge_from(charger)
+    return charger
+
+
+def _amplifier(model: DeviceModel, patient: Patient, seed: int) -> EcapAmplifier | None:
+    nerve = nerve_of(model, patient)
+    if model.sensing is None or nerve is None:
+        return None
+    return EcapAmplifier(model.sensing, nerve, Random(f"ecap {seed}"))

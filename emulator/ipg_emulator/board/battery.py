@@ -1,84 +1,186 @@
-"""The cell: charge taken from it is added up in closed form, so how often it is read changes nothing."""
+"""The cell: charge taken from it and put into it is added up in closed form, so how often it is read changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Protocol
 
 from ipg_emulator.board import BatteryReading
-from ipg_emulator.model import BatteryCell, VoltagePoint
+from ipg_emulator.board.discharge import MICROAMP_MILLIOHMS_PER_MILLIVOLT, DischargeCurve
+from ipg_emulator.board.energy import EnergyAccount, Ledger, Taken, TherapyEnergy
+from ipg_emulator.model import BatteryCell, Supply
 
 _FEMTOCOULOMBS_PER_NANOCOULOMB = 1_000_000
-_NANOCOULOMBS_PER_MILLIAMP_HOUR = 3_600_000_000
+NANOCOULOMBS_PER_MILLIAMP_HOUR = 3_600_000_000
+_DAY_US = 86_400_000_000
+_YEAR_US = 365.25 * _DAY_US
 
 
 class TherapyLoad(Protocol):
     """What therapy takes from the battery."""
 
     def battery_nanocoulombs(self, now: int) -> float:
-        """All charge taken up to `now`."""
+        """All charge taken up to `now`; for a time to come, if nothing is changed."""
         ...
 
     def battery_microamps(self, now: int) -> float:
         """The current at this moment."""
         ...
 
-
-def mean_millivolts(curve: Sequence[VoltagePoint]) -> float:
-    """The mean open-circuit voltage over a whole discharge: its energy over its charge."""
-    areas = ((b.depth_permille - a.depth_permille) * (a.millivolts + b.millivolts) / 2 for a, b in pairwise(curve))
-    return sum(areas) / 1000
+    def energy(self, now: int) -> TherapyEnergy:
+        """The same charge, and where it went."""
+        ...
 
 
-def open_circuit_millivolts(curve: Sequence[VoltagePoint], depth_permille: float) -> float:
-    """The voltage at a depth of discharge, straight between the points of the curve."""
-    for a, b in pairwise(curve):
-        if depth_permille <= b.depth_permille:
-            share = (depth_permille - a.depth_permille) / (b.depth_permille - a.depth_permille)
-            return a.millivolts + (b.millivolts - a.millivolts) * share
-    return float(curve[-1].millivolts)
+class ChargeSource(Protocol):
+    """What puts charge into the cell."""
+
+    def received_nanocoulombs(self, now: int) -> float:
+        """All charge put in up to `now`."""
+        ...
+
+    def charging_microamps(self, now: int) -> float:
+        """The current at this moment."""
+        ...
+
+    def held_millivolts(self, now: int) -> int | None:
+        """The voltage that the terminals are held at; None while they are not."""
+        ...
+
+
+class NoSource:
+    """What charges a cell that nothing charges."""
+
+    def received_nanocoulombs(self, now: int) -> float:  # noqa: ARG002 - never anything
+        return 0.0
+
+    def charging_microamps(self, now: int) -> float:  # noqa: ARG002 - never anything
+        return 0.0
+
+    def held_millivolts(self, now: int) -> int | None:  # noqa: ARG002 - never anything
+        return None
 
 
 class Battery:
-    """A cell that idle electronics, telemetry and therapy discharge from time 0 on."""
+    """A cell that idle electronics, telemetry and therapy discharge from time 0 on. Mains is a cell that stays full."""
 
     def __init__(self, cell: BatteryCell, therapy: TherapyLoad, charge_permille: int = 1000) -> None:
         self._cell = cell
         self._therapy = therapy
-        self._capacity_nanocoulombs = cell.capacity_milliamp_hours * _NANOCOULOMBS_PER_MILLIAMP_HOUR
-        self._missing_nanocoulombs = self._capacity_nanocoulombs * (1 - charge_permille / 1000)
+        self._source: ChargeSource = NoSource()
+        self._curve = DischargeCurve(cell.open_circuit)
+        self._new_nanocoulombs = cell.capacity_milliamp_hours * NANOCOULOMBS_PER_MILLIAMP_HOUR
+        self._put_in_at = 0
+        self._missing_at_first = self._new_nanocoulombs * (1 - charge_permille / 1000)
+        self._received_by_earlier_cells = 0.0
         self._idle_nanoamps = cell.idle_nanoamps
         self._idle_since = 0
         self._idle_femtocoulombs = 0
         self._telemetry_nanocoulombs = 0
+        self._ledger = Ledger(self._curve, Taken(0, self.depth_permille(0)))
+
+    def charge_from(self, source: ChargeSource) -> None:
+        """From now on, be charged by this."""
+        self._source = source
+
+    # What the firmware sees
 
     def read(self, now: int) -> BatteryReading:
-        depth = self._depth_permille(now)
+        depth = self.depth_permille(now)
         drain_microamps = self._idle_nanoamps / 1000 + self._therapy.battery_microamps(now)
-        drop_millivolts = drain_microamps * self._cell.internal_milliohms / 1e6
-        return BatteryReading(
-            millivolts=max(0, round(open_circuit_millivolts(self._cell.open_circuit, depth) - drop_millivolts)),
-            charge_permille=round(1000 - depth),
-            drain_microamps=round(drain_microamps),
-        )
+        terminal_millivolts = max(0, round(self._terminal_millivolts(depth, drain_microamps, now)))
+        if abs(depth - self._ledger.last.depth_permille) >= 1:
+            self.energy(now)
+        return BatteryReading(terminal_millivolts, round(1000 - depth), round(drain_microamps))
 
     def telemetry(self, byte_count: int, now: int) -> None:  # noqa: ARG002 - a byte costs the same whenever it is sent
         self._telemetry_nanocoulombs += byte_count * self._cell.telemetry_nanocoulombs_per_byte
 
     def sleep(self, asleep: bool, now: int) -> None:
-        self._idle_femtocoulombs = self._idle(now)
-        self._idle_since = now
-        self._idle_nanoamps = self._cell.shelf_nanoamps if asleep else self._cell.idle_nanoamps
+        self._idle_at(self._cell.shelf_nanoamps if asleep else self._cell.idle_nanoamps, now)
+
+    def disconnect(self, now: int) -> None:
+        self._idle_at(0, now)
+
+    def expected_microamps(self, now: int) -> float:
+        therapy = self._therapy.battery_nanocoulombs(now + _DAY_US) - self._therapy.battery_nanocoulombs(now)
+        return self._idle_nanoamps / 1000 + therapy * 1000 / _DAY_US
+
+    def milliamp_hours_to(self, millivolts: int, drain_microamps: float, now: int) -> float:
+        if self._cell.supply is Supply.MAINS:
+            return float("inf")
+        permille = max(0.0, self._curve.depth_at(millivolts, drain_microamps) - self.depth_permille(now))
+        return permille / 1000 * self.capacity_nanocoulombs(now) / NANOCOULOMBS_PER_MILLIAMP_HOUR
+
+    # The cell itself
+
+    def replace(self, now: int) -> None:
+        """Put in a new, full cell."""
+        self.energy(now)
+        self._put_in_at = now
+        self._received_by_earlier_cells = self._source.received_nanocoulombs(now)
+        self._missing_at_first = -self.consumed_nanocoulombs(now)
+        self._ledger.last = self._taken(now)
+
+    def settle(self, now: int) -> None:
+        """Forget what was drawn from an empty cell, or put into a full one: the next charge counts from its true bounds."""
+        self.energy(now)
+        missing = self._missing_nanocoulombs(now)
+        self._missing_at_first += min(max(missing, 0.0), self.capacity_nanocoulombs(now)) - missing
+
+    def depth_permille(self, now: int) -> float:
+        """The depth of discharge: the part of the present capacity that is missing."""
+        if self._cell.supply is Supply.MAINS:
+            return 0.0
+        return min(max(1000 * self._missing_nanocoulombs(now) / self.capacity_nanocoulombs(now), 0.0), 1000.0)
+
+    def capacity_nanocoulombs(self, now: int) -> float:
+        """What the cell holds when full: less by its parts each year and each hundred full charges, compounded."""
+        cell, capacity = self._cell, self._new_nanocoulombs
+        if cell.fade_permille_per_year:
+            years = (now - self._put_in_at) / _YEAR_US
+            capacity *= (1 - cell.fade_permille_per_year / 1000) ** years
+        if cell.fade_permille_per_hundred_cycles:
+            cycles = self._received_nanocoulombs(now) / self._new_nanocoulombs
+            capacity *= (1 - cell.fade_permille_per_hundred_cycles / 1000) ** (cycles / 100)
+        return capacity
 
     def consumed_nanocoulombs(self, now: int) -> float:
-        """All charge taken since the cell was put in."""
-        idle = self._idle(now) / _FEMTOCOULOMBS_PER_NANOCOULOMB
-        return idle + self._telemetry_nanocoulombs + self._therapy.battery_nanocoulombs(now)
+        """All charge taken since time 0."""
+        return self._idle_nanocoulombs(now) + self._telemetry_nanocoulombs + self._therapy.battery_nanocoulombs(now)
 
-    def _idle(self, now: int) -> int:
-        return self._idle_femtocoulombs + self._idle_nanoamps * (now - self._idle_since)
+    def energy(self, now: int) -> EnergyAccount:
+        """The account from time 0 up to `now`, over all cells. It holds while the cell is not empty."""
+        return self._ledger.book(self._taken(now))
 
-    def _depth_permille(self, now: int) -> float:
-        gone = self._missing_nanocoulombs + self.consumed_nanocoulombs(now)
-        return min(1000.0, 1000 * gone / self._capacity_nanocoulombs)
+    def _terminal_millivolts(self, depth: float, drain_microamps: float, now: int) -> float:
+        held = self._source.held_millivolts(now)
+        if held is not None:
+            return held
+        millivolts, milliohms = self._curve.at(depth)
+        net_microamps = drain_microamps - self._source.charging_microamps(now)
+        return millivolts - net_microamps * milliohms / MICROAMP_MILLIOHMS_PER_MILLIVOLT
+
+    def _taken(self, now: int) -> Taken:
+        return Taken(
+            now,
+            self.depth_permille(now),
+            self._idle_nanocoulombs(now),
+            self._telemetry_nanocoulombs,
+            self._source.received_nanocoulombs(now),
+            self._therapy.energy(now),
+        )
+
+    def _received_nanocoulombs(self, now: int) -> float:
+        return self._source.received_nanocoulombs(now) - self._received_by_earlier_cells
+
+    def _missing_nanocoulombs(self, now: int) -> float:
+        return self._missing_at_first + self.consumed_nanocoulombs(now) - self._received_nanocoulombs(now)
+
+    def _idle_at(self, nanoamps: int, now: int) -> None:
+        self._idle_femtocoulombs += self._idle_nanoamps * (now - self._idle_since)
+        self._idle_since = now
+        self._idle_nanoamps = nanoamps
+
+    def _idle_nanocoulombs(self, now: int) -> float:
+        femtocoulombs = self._idle_femtocoulombs + self._idle_nanoamps * (now - self._idle_since)
+        return femtocoulombs / _FEMTOCOULOMBS_PER_NANOCOULOMB

@@ -2,61 +2,58 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 from ipg_protocol.commands.programs import AreaSettings
 
 from ipg_emulator.board import Drive
 
 _MICROSECONDS = 1_000_000
-_MILLIHERTZ_MICROSECONDS = 1e9
-_PICOCOULOMBS = 1000
 
 
-class Dose(msgspec.Struct, frozen=True):
-    """Charge of the stimulating phases, time that the output was on, and how many pulses it made meanwhile."""
+class Moments(NamedTuple):
+    """The on-time of a drive, and the integrals of its delivered amplitude and of the amplitude's square over it."""
 
-    nanocoulombs: float = 0.0
     on_time_us: int = 0
-    pulses: float = 0.0
-
-    def plus(self, other: Dose) -> Dose:
-        """Both together."""
-        return Dose(
-            self.nanocoulombs + other.nanocoulombs,
-            self.on_time_us + other.on_time_us,
-            self.pulses + other.pulses,
-        )
+    microamp_us: float = 0
+    square_microamp_us: float = 0
 
 
-def dose(drive: Drive, since: int, until: int) -> Dose:
-    """What a drive delivers between two times; parts outside of the drive count nothing."""
-    begin = max(since, drive.start)
-    end = until if drive.until is None else min(until, drive.until)
+NOTHING = Moments()
+
+
+def moments(drive: Drive, since: int, until: int) -> Moments:
+    """The moments of a drive between two times; parts outside of the drive count nothing."""
+    begin = since if since > drive.start else drive.start
+    end = until if drive.until is None or until < drive.until else drive.until
     if end <= begin:
-        return Dose()
-    on_before, moment_before = _on_moments(drive, begin)
-    on_after, moment_after = _on_moments(drive, end)
-    on_time_us = on_after - on_before
-    pulses_per_us = drive.settings.rate_millihertz / _MILLIHERTZ_MICROSECONDS
-    microamp_us = _amplitude_integral(drive, on_time_us, moment_after - moment_before)
-    picocoulombs = microamp_us * pulses_per_us * drive.settings.pulse_width_us
-    return Dose(picocoulombs / _PICOCOULOMBS, on_time_us, on_time_us * pulses_per_us)
+        return NOTHING
+    if drive.until is None or drive.delivered_from == drive.delivered_to:
+        is_cycled, level = drive.settings.cycle_off_seconds, drive.delivered_to
+        on_time_us = _on_time(drive, end) - _on_time(drive, begin) if is_cycled else end - begin
+        return Moments(on_time_us, level * on_time_us, level * level * on_time_us)
+    return _ramp_moments(drive, begin, end)
 
 
-def dose_per_second(drive: Drive, now: int) -> Dose:
-    """What a drive would deliver in a second that went on as it is at this moment."""
-    if not is_on(drive, now):
-        return Dose()
-    pulses = drive.settings.rate_millihertz / 1000
-    picocoulombs = delivered_at(drive, now) * drive.settings.pulse_width_us * pulses
-    return Dose(picocoulombs / _PICOCOULOMBS, _MICROSECONDS, pulses)
+def cut(drive: Drive, start: int, until: int) -> Drive:
+    """The part of a drive from `start` to `until`, as a drive of its own."""
+    return msgspec.structs.replace(
+        drive,
+        start=start,
+        until=until,
+        programmed_from=programmed_at(drive, start),
+        programmed_to=programmed_at(drive, until),
+        delivered_from=delivered_at(drive, start),
+        delivered_to=delivered_at(drive, until),
+    )
 
 
 def is_on(drive: Drive, now: int) -> bool:
     """Whether the drive covers this moment, and it is not in the off-part of a cycle."""
     if now < drive.start or (drive.until is not None and now >= drive.until):
         return False
-    on, period = _cycle(drive.settings)
+    on, period = cycle_us(drive.settings)
     return (now - drive.cycle_origin) % period < on
 
 
@@ -76,27 +73,50 @@ def _on_line(drive: Drive, now: int, first: int, last: int) -> int:
     return first + (last - first) * (now - drive.start) // (drive.until - drive.start)
 
 
-def _cycle(settings: AreaSettings) -> tuple[int, int]:
+def cycle_us(settings: AreaSettings) -> tuple[int, int]:
     """The on-part and the whole of a cycle; continuous output is a cycle that is all on."""
     on = settings.cycle_on_seconds * _MICROSECONDS
     off = settings.cycle_off_seconds * _MICROSECONDS
     return (on, on + off) if on and off else (1, 1)
 
 
-def _on_moments(drive: Drive, now: int) -> tuple[int, int]:
-    """From the cycle's origin to `now`: the on-time, and twice the integral of time over it (both whole numbers)."""
-    on, period = _cycle(drive.settings)
+def _on_time(drive: Drive, now: int) -> int:
+    """The on-time from the cycle's origin to `now`."""
+    on, period = cycle_us(drive.settings)
     cycles, within = divmod(now - drive.cycle_origin, period)
-    part = min(within, on)
-    begun = cycles * period
-    twice_full_cycles = on * (period * cycles * (cycles - 1) + on * cycles)
-    return cycles * on + part, twice_full_cycles + part * (2 * begun + part)
+    return cycles * on + min(within, on)
 
 
-def _amplitude_integral(drive: Drive, on_time_us: int, twice_time_integral: int) -> float:
-    """The integral of the delivered amplitude over the on-time, in microampere-microseconds."""
-    if drive.until is None or drive.until <= drive.start:
-        return drive.delivered_to * on_time_us
-    twice_from_start = twice_time_integral - 2 * (drive.start - drive.cycle_origin) * on_time_us
-    rise = drive.delivered_to - drive.delivered_from
-    return drive.delivered_from * on_time_us + rise * twice_from_start / (2 * (drive.until - drive.start))
+def _time_integrals(drive: Drive, now: int) -> tuple[int, int, int]:
+    """From the cycle's origin to `now`: the on-time, twice the integral of time over it, three times that of time squared.
+
+    Over c whole cycles, the sums of (kP + on)^n - (kP)^n for k from 0 to c - 1; then the part of the last. Whole numbers.
+    """
+    on, period = cycle_us(drive.settings)
+    cycles, within = divmod(now - drive.cycle_origin, period)
+    begun, part = cycles * period, min(within, on)
+    twice_sum = cycles * (cycles - 1)
+    sixfold_squares = twice_sum * (2 * cycles - 1)
+    first = period * on * twice_sum + cycles * on**2
+    second = period**2 * on * sixfold_squares // 2 + 3 * period * on**2 * twice_sum // 2 + cycles * on**3
+    return (
+        cycles * on + part,
+        first + part * (2 * begun + part),
+        second + (begun + part) ** 3 - begun**3,
+    )
+
+
+def _ramp_moments(drive: Drive, begin: int, end: int) -> Moments:
+    """The amplitude is first + rise * (t - start) / length; its integrals follow from those of 1, t and t^2."""
+    assert drive.until is not None, "a ramp ends"
+    before, after = _time_integrals(drive, begin), _time_integrals(drive, end)
+    on_time_us, twice_first, thrice_second = (b - a for a, b in zip(before, after, strict=True))
+    offset = drive.start - drive.cycle_origin
+    twice_time = twice_first - 2 * offset * on_time_us
+    thrice_square = thrice_second - 3 * offset * twice_first + 3 * offset**2 * on_time_us
+    first, rise, length = drive.delivered_from, drive.delivered_to - drive.delivered_from, drive.until - drive.start
+    return Moments(
+        on_time_us,
+        first * on_time_us + rise * twice_time / (2 * length),
+        first**2 * on_time_us + first * rise * twice_time / length + rise**2 * thrice_square / (3 * length**2),
+    )

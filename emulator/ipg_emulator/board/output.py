@@ -2,118 +2,158 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-import msgspec
 from ipg_protocol.commands.programs import AreaSettings, Waveform
 
-from ipg_emulator.board import Drive, Electrodes, Load
-from ipg_emulator.board.dose import Dose, delivered_at, dose, dose_per_second, is_on, programmed_at
-from ipg_emulator.board.history import History
-from ipg_emulator.model import OutputStage
+from ipg_emulator.board import Delivered, Drive, Electrodes, Segment
+from ipg_emulator.board.account import Account, Circuit, circuit_of
+from ipg_emulator.board.dose import cut, delivered_at, is_on, moments
+from ipg_emulator.board.energy import TherapyEnergy
+from ipg_emulator.board.recharge import residual_nanocoulombs
+from ipg_emulator.board.waveform import pulse_of
+from ipg_emulator.model import DeviceModel
 
-Record = Callable[[Drive], None]
+Record = Callable[[Segment], None]
 """Is given every drive, or the part of it that was output, once it is over or replaced."""
 
-PHASES_FROM_SUPPLY = {Waveform.TONIC_ACTIVE_RECHARGE: 2, Waveform.TONIC_PASSIVE_RECHARGE: 1}
-"""How many phases of a pulse draw on the supply: active recharge drives the second one too."""
+COIL_MAXIMUM_PERMILLE = 1000
+"""A coil's amplitudes are permille of its maximum, which nothing in the patient lowers."""
 
-
-def pulse_ohms(load: Load, pulse_width_us: int) -> float:
-    """R + PW / C: the voltage that a load needs at a pulse's end, over the current."""
-    return load.ohms + pulse_width_us / 1e6 / load.farads
-
-
-def cut(drive: Drive, start: int, until: int | None) -> Drive:
-    """The part of a drive from `start` to `until`, as a drive of its own."""
-    end = start if until is None else until
-    return msgspec.structs.replace(
-        drive,
-        start=start,
-        until=until,
-        programmed_from=programmed_at(drive, start),
-        programmed_to=programmed_at(drive, end),
-        delivered_from=delivered_at(drive, start),
-        delivered_to=delivered_at(drive, end),
-    )
-
-
-def keep_no_record(_: Drive) -> None:
-    """The record when nobody asked for one."""
+_NO_ACCOUNT = Account()
 
 
 class CurrentOutput:
-    """Delivers the drives of the present plan. The supply is set once for a plan, to what its worst area needs."""
+    """Delivers the drives of the present plan. The supply is set once for a plan, to what its worst area needs.
+
+    The load of an area is looked at whenever the firmware asks what can be delivered there, and holds until the next time.
+    """
 
     def __init__(
-        self, stage: OutputStage, electrodes: Electrodes, battery_millivolts: float, record: Record = keep_no_record
+        self, model: DeviceModel, electrodes: Electrodes, battery_millivolts: float, record: Record | None = None
     ) -> None:
-        self._stage = stage
+        self._model = model
+        self._stage = model.output
         self._electrodes = electrodes
         self._battery_millivolts = battery_millivolts
         self._record = record
-        self._drives: tuple[Drive, ...] = ()
+        self._running: list[tuple[Drive, Circuit]] = []
         self._set_at = 0
         self._supply_millivolts = 0.0
-        self._history: defaultdict[int, History] = defaultdict(History)
-        self._drawn_nanocoulombs = 0.0
+        self._circuits: dict[int, Circuit] = {}
+        self._accounts: dict[int, Account] = {}
+        self._settled = _NO_ACCOUNT
+        self._over: dict[int, Account] = {}
+        """What drives of the present plan that are over have delivered, by their place in it."""
 
-    def deliverable_microamps(self, settings: AreaSettings) -> int:
-        """(V_compliance - V_headroom) / (R + PW / C)."""
+    # What can be delivered
+
+    def deliverable_microamps(self, settings: AreaSettings, now: int) -> int:
+        """(V_compliance - V_headroom) / (R + t / C), where t is how long charge piles up before any of it is recovered."""
+        if settings.waveform is Waveform.MAGNETIC_BIPHASIC:
+            return COIL_MAXIMUM_PERMILLE
         available_millivolts = self._stage.compliance_millivolts - self._stage.headroom_millivolts
-        return int(available_millivolts * 1000 / self._pulse_ohms(settings))
+        return int(available_millivolts * 1000 / self._look(settings, now).peak_ohms)
+
+    def residual_nanocoulombs(self, settings: AreaSettings, microamps: int, now: int) -> float:
+        """The charge that recharge leaves behind: see `recharge.residual_nanocoulombs`."""
+        return residual_nanocoulombs(self._circuit(settings, now), self._model, microamps)
+
+    def coupling_millivolts(self, settings: AreaSettings, microamps: int) -> float:
+        """The voltage at a pulse's or burst's end on the coupling capacitor of the contact that carries most: Q / C."""
+        share = max(abs(share.permille) for share in settings.contacts) / 1000
+        pulse = pulse_of(settings, self._model.shape(settings.waveform))
+        return share * microamps * pulse.accumulated_us / 1000 / self._stage.coupling_microfarads
+
+    # What is delivered
 
     def drive(self, drives: Sequence[Drive], now: int) -> None:
-        self._settle(now)
-        ahead = (cut(d, max(d.start, now), d.until) for d in drives if d.until is None or d.until > max(d.start, now))
-        self._drives = tuple(sorted(ahead, key=lambda drive: drive.start))
-        self._set_at = now
+        self.flush(now)
+        ahead = [d for d in drives if d.until is None or d.until > max(d.start, now)]
+        ahead.sort(key=_start)
+        self._running = [(drive, self._circuit(drive.settings, now)) for drive in ahead]
         self._supply_millivolts = self._needed_millivolts()
 
+    def flush(self, now: int) -> None:
+        """Account for, and report to the record, what the drives under way have delivered up to `now`."""
+        since, supply = self._set_at, self._supply_millivolts
+        for drive, circuit in self._running:
+            begin = since if since > drive.start else drive.start
+            end = now if drive.until is None or now < drive.until else drive.until
+            if end > begin:
+                area, delivered = drive.settings.area, circuit.account(moments(drive, begin, end), supply)
+                self._accounts[area] = self._accounts.get(area, _NO_ACCOUNT).plus(delivered)
+                self._settled = self._settled.plus(delivered)
+                if self._record is not None:
+                    self._record(Segment(cut(drive, begin, end), circuit.load))
+        self._set_at = now
+        self._over.clear()
+
     def delivered_microamps(self, area: int, now: int) -> int:
-        return sum(delivered_at(d, now) for d in self._drives if d.settings.area == area and is_on(d, now))
+        return sum(
+            [delivered_at(drive, now) for drive, _ in self._running if drive.settings.area == area and is_on(drive, now)]
+        )
 
-    def charge_nanocoulombs(self, area: int, since: int, now: int) -> int:
-        return round(self._total(area, now).nanocoulombs - self._total(area, since).nanocoulombs)
+    def total(self, area: int, now: int) -> Delivered:
+        account = self._account(area, now)
+        return Delivered(account.nanocoulombs, account.on_time_us, account.pulses, account.load_microjoules)
 
-    def on_time_us(self, area: int, since: int, now: int) -> int:
-        return self._total(area, now).on_time_us - self._total(area, since).on_time_us
+    # What it costs
+
+    def energy(self, now: int) -> TherapyEnergy:
+        """What therapy has taken from the battery up to `now`, which is not before the last change, and where it went."""
+        total = self._settled
+        for place in range(len(self._running)):
+            total = total.plus(self._since_set(place, now))
+        return total.energy(self._stage, self._battery_millivolts)
 
     def battery_nanocoulombs(self, now: int) -> float:
         """All the charge that therapy has taken from the battery up to `now`, which is not before the last change."""
-        return self._drawn_nanocoulombs + sum(self._drawn(d, dose(d, self._set_at, now)) for d in self._drives)
+        return _drawn(self.energy(now))
 
     def battery_microamps(self, now: int) -> float:
         """What therapy takes from the battery at this moment."""
-        return sum(self._drawn(d, dose_per_second(d, now)) for d in self._drives) / 1000
+        second = _NO_ACCOUNT
+        for drive, circuit in self._running:
+            if is_on(drive, now):
+                second = second.plus(circuit.account_of_a_second(delivered_at(drive, now), self._supply_millivolts))
+        return _drawn(second.energy(self._stage, self._battery_millivolts)) / 1000
 
-    def _total(self, area: int, now: int) -> Dose:
-        total = self._history[area].total(now)
-        for drive in self._drives:
+    def _account(self, area: int, now: int) -> Account:
+        account = self._accounts.get(area, _NO_ACCOUNT)
+        for place, (drive, _) in enumerate(self._running):
             if drive.settings.area == area:
-                total = total.plus(dose(drive, self._set_at, now))
-        return total
+                account = account.plus(self._since_set(place, now))
+        return account
 
-    def _settle(self, now: int) -> None:
-        self._drawn_nanocoulombs = self.battery_nanocoulombs(now)
-        for drive in self._drives:
-            end = now if drive.until is None else min(now, drive.until)
-            if end > drive.start:
-                self._history[drive.settings.area].add(drive, drive.start, end)
-                self._record(cut(drive, drive.start, end))
-
-    def _drawn(self, drive: Drive, delivered: Dose) -> float:
-        """Battery charge for a dose, in nanocoulombs: energy from the supply through the converter, and the pulses' own."""
-        efficiency = self._stage.converter_efficiency_permille / 1000
-        from_supply = delivered.nanocoulombs * PHASES_FROM_SUPPLY[drive.settings.waveform]
-        energy_share = self._supply_millivolts / (self._battery_millivolts * efficiency)
-        return from_supply * energy_share + delivered.pulses * self._stage.pulse_overhead_nanocoulombs
+    def _since_set(self, place: int, now: int) -> Account:
+        """What a drive of the present plan has delivered since the plan was set."""
+        drive, circuit = self._running[place]
+        if drive.until is None or now < drive.until:
+            return circuit.account(moments(drive, self._set_at, now), self._supply_millivolts)
+        if place not in self._over:
+            self._over[place] = circuit.account(moments(drive, self._set_at, drive.until), self._supply_millivolts)
+        return self._over[place]
 
     def _needed_millivolts(self) -> float:
-        """What the worst drive needs at its highest, and the supply's margin over it."""
-        peaks = (max(d.delivered_from, d.delivered_to) * self._pulse_ohms(d.settings) / 1000 for d in self._drives)
-        return max(peaks, default=0.0) + self._stage.headroom_millivolts + self._stage.supply_margin_millivolts
+        """What the worst drive needs at its highest, and the supply's margin over it; never more than the stage has."""
+        peaks = [max(drive.delivered_from, drive.delivered_to) * circuit.peak_ohms for drive, circuit in self._running]
+        needed = max(peaks, default=0.0) / 1000 + self._stage.headroom_millivolts + self._stage.supply_margin_millivolts
+        return min(needed, self._stage.compliance_millivolts)
 
-    def _pulse_ohms(self, settings: AreaSettings) -> float:
-        return pulse_ohms(self._electrodes.load(settings.contacts), settings.pulse_width_us)
+    def _circuit(self, settings: AreaSettings, now: int) -> Circuit:
+        known = self._circuits.get(settings.area)
+        return known if known is not None and known.settings == settings else self._look(settings, now)
+
+    def _look(self, settings: AreaSettings, now: int) -> Circuit:
+        load = self._electrodes.load(settings.contacts, now)
+        circuit = self._circuits[settings.area] = circuit_of(settings, self._model, load)
+        return circuit
+
+
+def _drawn(energy: TherapyEnergy) -> float:
+    return energy.converter_nanocoulombs + energy.overhead_nanocoulombs
+
+
+def _start(drive: Drive) -> int:
+    return drive.start

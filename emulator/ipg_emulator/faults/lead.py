@@ -1,20 +1,21 @@
-"""Broken leads: a conductor that is fractured, and one whose insulation is breached."""
+"""Broken leads: a fractured conductor, one that opens in some postures, and breached insulation. They can come and go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ipg_protocol.commands.programs import ContactShare
 
 from ipg_emulator.board import Electrodes, Load, PairReading
 from ipg_emulator.model import DeviceModel
+from ipg_emulator.patient import Patient
 
 FRACTURE_OHMS = 100e6
-BREACH_OHMS = 30.0
-
-ElectrodeFault = Callable[[Electrodes], Electrodes]
-"""Wraps electrodes in a fault."""
+SHORT_OHMS = 30.0
+BREACH_OHMS = 200.0
+"""Of insulation that leaks without being a short."""
+OPENING_POSTURES = frozenset({"sitting", "supine"})
+"""Where an intermittent contact opens unless it is said otherwise: not as the patient stands at first."""
 
 
 class LeadFaultError(ValueError):
@@ -28,43 +29,108 @@ class OpenContact:
         self._inner = inner
         self._contact = contact
 
-    def load(self, contacts: Sequence[ContactShare]) -> Load:
-        load = self._inner.load(contacts)
+    def load(self, contacts: Sequence[ContactShare], now: int) -> Load:
+        load = self._inner.load(contacts, now)
         share = sum(abs(c.permille) for c in contacts if c.contact == self._contact) / 1000
-        return Load(load.ohms + share * FRACTURE_OHMS, load.farads, self._contact) if share else load
+        return Load(load.ohms + share * FRACTURE_OHMS, load.farads, load.coupling_farads, self._contact) if share else load
 
-    def measure(self, cathode: int, anode: int) -> PairReading:
-        reading = self._inner.measure(cathode, anode)
+    def measure(self, cathode: int, anode: int, now: int) -> PairReading:
+        reading = self._inner.measure(cathode, anode, now)
         if self._contact not in (cathode, anode):
             return reading
         return PairReading(reading.ohms + FRACTURE_OHMS, False)
 
 
-class ShortedContact:
-    """A breached insulation: a shunt of tens of ohms from one contact's conductor to whichever returns its current."""
+class IntermittentContact:
+    """A conductor that is fractured, but whose ends touch: it is open only in some postures."""
 
-    def __init__(self, inner: Electrodes, contact: int) -> None:
+    def __init__(self, inner: Electrodes, contact: int, patient: Patient, open_in: Iterable[str] = OPENING_POSTURES) -> None:
+        self._touching = inner
+        self._apart = OpenContact(inner, contact)
+        self._patient = patient
+        self._open_in = frozenset(open_in)
+
+    @property
+    def _present(self) -> Electrodes:
+        return self._apart if self._patient.posture.name in self._open_in else self._touching
+
+    def load(self, contacts: Sequence[ContactShare], now: int) -> Load:
+        return self._present.load(contacts, now)
+
+    def measure(self, cathode: int, anode: int, now: int) -> PairReading:
+        return self._present.measure(cathode, anode, now)
+
+
+class ShuntedContact:
+    """Breached insulation: a shunt from one contact's conductor to whichever returns its current."""
+
+    def __init__(self, inner: Electrodes, contact: int, shunt_ohms: float) -> None:
         self._inner = inner
         self._contact = contact
+        self._shunt_ohms = shunt_ohms
 
-    def load(self, contacts: Sequence[ContactShare]) -> Load:
-        load = self._inner.load(contacts)
+    def load(self, contacts: Sequence[ContactShare], now: int) -> Load:
+        load = self._inner.load(contacts, now)
         if all(c.contact != self._contact for c in contacts):
             return load
-        return Load(_parallel(load.ohms, BREACH_OHMS), load.farads, load.limiting_contact)
+        return Load(self._parallel(load.ohms), load.farads, load.coupling_farads, load.limiting_contact)
 
-    def measure(self, cathode: int, anode: int) -> PairReading:
-        reading = self._inner.measure(cathode, anode)
+    def measure(self, cathode: int, anode: int, now: int) -> PairReading:
+        reading = self._inner.measure(cathode, anode, now)
         if self._contact not in (cathode, anode):
             return reading
-        return PairReading(_parallel(reading.ohms, BREACH_OHMS), True)
+        return PairReading(self._parallel(reading.ohms), True)
+
+    def _parallel(self, ohms: float) -> float:
+        return ohms * self._shunt_ohms / (ohms + self._shunt_ohms)
 
 
-LEAD_FAULTS: dict[str, Callable[[Electrodes, int], Electrodes]] = {"open": OpenContact, "short": ShortedContact}
+LEAD_FAULTS: dict[str, Callable[[Electrodes, int, Patient], Electrodes]] = {
+    "open": lambda inner, contact, _: OpenContact(inner, contact),
+    "short": lambda inner, contact, _: ShuntedContact(inner, contact, SHORT_OHMS),
+    "breach": lambda inner, contact, _: ShuntedContact(inner, contact, BREACH_OHMS),
+    "intermittent": IntermittentContact,
+}
+"""By the word for it, what wraps electrodes in a fault of one contact."""
 
 
-def parse_lead_faults(faults: Mapping[int, str], model: DeviceModel) -> tuple[ElectrodeFault, ...]:
-    """The wrappers for faults given as contact number and word.
+class Leads:
+    """The electrodes behind leads that can break and be mended while the device runs; whoever does it calls `board_changed`."""
+
+    def __init__(self, sound: Electrodes, model: DeviceModel, patient: Patient) -> None:
+        self._sound = sound
+        self._model = model
+        self._patient = patient
+        self._faults: dict[int, str] = {}
+        self._present = sound
+
+    def load(self, contacts: Sequence[ContactShare], now: int) -> Load:
+        return self._present.load(contacts, now)
+
+    def measure(self, cathode: int, anode: int, now: int) -> PairReading:
+        return self._present.measure(cathode, anode, now)
+
+    def break_contacts(self, faults: Mapping[int, str]) -> None:
+        """Give contacts faults by the words of `LEAD_FAULTS`, each in place of the one it has.
+
+        Raises:
+            LeadFaultError: names the word or the contact, and what is allowed; then nothing is broken.
+        """
+        check_lead_faults(faults, self._model)
+        self._wrap(self._faults | dict(faults))
+
+    def mend(self, contact: int) -> None:
+        """Make a contact sound, if it is not."""
+        self._wrap({broken: word for broken, word in self._faults.items() if broken != contact})
+
+    def _wrap(self, faults: dict[int, str]) -> None:
+        self._faults, self._present = faults, self._sound
+        for contact, word in faults.items():
+            self._present = LEAD_FAULTS[word](self._present, contact, self._patient)
+
+
+def check_lead_faults(faults: Mapping[int, str], model: DeviceModel) -> None:
+    """Refuse what is no fault, or no contact of the model.
 
     Raises:
         LeadFaultError: names the word or the contact, and what is allowed.
@@ -74,12 +140,3 @@ def parse_lead_faults(faults: Mapping[int, str], model: DeviceModel) -> tuple[El
             raise LeadFaultError(f"lead fault {word!r} of contact {contact} is none of {', '.join(LEAD_FAULTS)}")
         if not 0 <= contact < len(model.contacts):
             raise LeadFaultError(f"lead fault of contact {contact}: {model.name} has contacts 0 to {len(model.contacts) - 1}")
-    return tuple(partial(_wrapped, LEAD_FAULTS[word], contact) for contact, word in faults.items())
-
-
-def _wrapped(fault: Callable[[Electrodes, int], Electrodes], contact: int, inner: Electrodes) -> Electrodes:
-    return fault(inner, contact)
-
-
-def _parallel(ohms: float, shunt_ohms: float) -> float:
-    return ohms * shunt_ohms / (ohms + shunt_ohms)

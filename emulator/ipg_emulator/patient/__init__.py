@@ -1,17 +1,8 @@
 """Whom the leads are in. What the body does to the device is decided here, never in the board or the firmware."""
 
-from __future__ import annotations
-
-import msgspec
-
+from ipg_emulator.patient.body import Patient
+from ipg_emulator.patient.ecap import Nerve
+from ipg_emulator.patient.posture import POSTURES, Posture, PostureError
 from ipg_emulator.patient.tissue import Tissue
 
-
-class Patient(msgspec.Struct, frozen=True):
-    """One patient with leads implanted."""
-
-    tissue: Tissue
-    temperature_millicelsius: int = 37_000
-
-
-__all__ = ["Patient", "Tissue"]
+__all__ = ["POSTURES", "Nerve", "Patient", "Posture", "PostureError", "Tissue"]
