@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import argparse
 import gc
+import math
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ipg_emulator.ports import Port
 
 EXIT_CODES = """\
-exit codes: 0 stopped by TERM or by the end of its parent, 1 a file could not be written, 2 wrong usage, unknown model or bad
-model file, 3 the port could not be had, 4 a command of the protocol has no handler, 130 stopped by Ctrl-C"""
+exit codes: 0 stopped by TERM or by the end of its parent, 1 a file could not be written, 2 wrong usage, unknown model, bad
+model file or a picture that cannot be drawn, 3 the port could not be had, 4 a command of the protocol has no handler,
+130 stopped by Ctrl-C"""
+
+
+PLOTS = {
+    "waveform": "the current of each contact, over a session and over a pulse",
+    "battery": "a discharge to its end; of drg-primary, against the lives that its manual publishes",
+    "ecap": "growth curves by posture, and a closed loop beside an open one",
+    "impedance": "the leads, with what is measured at each contact",
+}
+LOWEST_SPEED, HIGHEST_SPEED = 0.001, 1_000_000
+SPEED_HELP = """\
+how fast the device's time goes, against real time: a factor such as 60 or 0.5, or max, which goes from deadline to deadline
+whenever nobody has talked for 50 ms, once somebody has. While a session is open, no more time passes towards its end than
+really passes, so that a host may be as slow as it would be with a real device"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,13 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.print_completion:
         options.action = _print_completion
     if options.action is None:
-        parser.error("say what to do: run or models")
+        parser.error("say what to do: run, plot or models")
     from ipg_emulator.faults import LeadFaultError
     from ipg_emulator.firmware.dispatch import CatalogueMismatch
     from ipg_emulator.model import ModelError
+    from ipg_emulator.plot import PlotError
     from ipg_emulator.ports import PortError
 
-    codes: dict[type[Exception], int] = {ModelError: 2, LeadFaultError: 2, PortError: 3, CatalogueMismatch: 4}
+    codes: dict[type[Exception], int] = {ModelError: 2, LeadFaultError: 2, PlotError: 2, PortError: 3, CatalogueMismatch: 4}
     try:
         options.action(options)
         sys.stdout.flush()
@@ -68,15 +84,46 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--rfc2217", type=_tcp_port, metavar="PORT", help="the same, with a serial port's settings (RFC 2217)")
     run.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all randomness (default 0)")
     run.add_argument("--pace", type=_baud, metavar="BAUD", help="hold the line to this speed")
-    run.add_argument(
-        "--lead-fault", type=_lead_fault, action="append", default=[], metavar="CONTACT=open|short", help="break a contact"
-    )
+    _add_lead_fault(run)
+    run.add_argument("--speed", type=_speed, default=1.0, metavar="N|max", help=SPEED_HELP)
     run.add_argument("--record", metavar="FILE", help="write what is delivered, a JSON object a line")
     run.add_argument("--outlive-parent", action="store_true", help="go on when the process that started this ends")
+    _add_plot(commands)
     models = commands.add_parser("models", help="list the device models, or show one with its ranges and sources")
     models.set_defaults(action=_models)
     models.add_argument("name", nargs="?", metavar="NAME")
     return parser
+
+
+def _add_plot(commands: Any) -> None:
+    plot = commands.add_parser("plot", help="draw a device's output, battery, nerve or leads", epilog=EXIT_CODES)
+    kinds = plot.add_subparsers(metavar="KIND", required=True)
+    for kind, words in PLOTS.items():
+        parser = kinds.add_parser(kind, help=words)
+        parser.set_defaults(action=_plot, kind=kind)
+        parser.add_argument("--model", required=True, help="name of a model, or path of a model file")
+        parser.add_argument("-o", "--output", required=True, metavar="FILE", help="picture to write: .png, .svg or .pdf")
+        parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all randomness (default 0)")
+        if kind in ("waveform", "battery"):
+            parser.add_argument("--program", type=int, metavar="N", help="slot of the program that runs (default 0)")
+        if kind == "waveform":
+            parser.add_argument("--seconds", type=int, metavar="N", help="how long therapy runs")
+            parser.add_argument("--record", metavar="FILE", help="draw what `ipg-emulator run --record FILE` wrote instead")
+        if kind == "ecap":
+            parser.add_argument("--loop-only", action="store_true", help="leave the growth curves out")
+        if kind == "impedance":
+            _add_lead_fault(parser)
+
+
+def _add_lead_fault(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lead-fault",
+        type=_lead_fault,
+        action="append",
+        default=[],
+        metavar="CONTACT=WORD",
+        help="break a contact: open, short, breach or intermittent (by posture)",
+    )
 
 
 def _number(text: str, lowest: int, highest: int, what: str) -> int:
@@ -93,10 +140,25 @@ def _baud(text: str) -> int:
     return _number(text, 300, 12_000_000, "a baud rate")
 
 
+def _speed(text: str) -> float:
+    if text == "max":
+        return math.inf
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not LOWEST_SPEED <= speed <= HIGHEST_SPEED:
+        known = f"a number from {LOWEST_SPEED} to {HIGHEST_SPEED}, or max"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {known}")
+    return speed
+
+
 def _lead_fault(text: str) -> tuple[int, str]:
+    from ipg_emulator.faults.lead import LEAD_FAULTS
+
     contact, _, kind = text.partition("=")
-    if kind not in ("open", "short"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not CONTACT=open or CONTACT=short")
+    if kind not in LEAD_FAULTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {' or '.join(f'CONTACT={word}' for word in LEAD_FAULTS)}")
     return _number(contact, 0, 253, "a contact number"), kind
 
 
@@ -123,6 +185,16 @@ def _models(options: argparse.Namespace) -> None:
     print(describe(load(options.name)) if options.name else summary())
 
 
+def _plot(options: argparse.Namespace) -> None:
+    import ipg_emulator.plot
+
+    ipg_emulator.plot.check_target(options.output)
+    from ipg_emulator.plot import scenes
+
+    scenes.SCENES[options.kind](options)
+    print(options.output)
+
+
 def _port(options: argparse.Namespace) -> tuple[str, Port]:
     """The port asked for, and its kind's name."""
     if options.rfc2217 is not None:
@@ -143,18 +215,18 @@ def _run(options: argparse.Namespace) -> None:
     from ipg_emulator.console import EventLines, StatusLine
     from ipg_emulator.factory import boot_finished_at, build_device
     from ipg_emulator.model import load
-    from ipg_emulator.recording import DriveFile
+    from ipg_emulator.recording import SegmentFile
     from ipg_emulator.runner import Runner
 
     model = load(options.model)
-    record = DriveFile(options.record) if options.record else None
+    record = SegmentFile(options.record) if options.record else None
     firmware = build_device(model, seed=options.seed, lead_faults=dict(options.lead_fault), record=record)
     kind, port = _port(options)
     if options.pace:
         from ipg_emulator.ports.pacing import PacedPort
 
         port = PacedPort(port, options.pace)
-    runner = Runner(firmware, port, started_at=boot_finished_at(model))
+    runner = Runner(firmware, port, started_at=boot_finished_at(model), speed=options.speed)
     status = StatusLine(firmware) if sys.stderr.isatty() else None
     if status:
         runner.watch(status)

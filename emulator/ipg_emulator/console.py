@@ -19,9 +19,9 @@ DEFAULT_COLUMNS = 80
 def describe(firmware: Firmware, now: int) -> str:
     """The device in one line."""
     device = firmware.device
-    reading = device.read_battery(now)
+    reading = device.supply.read(now)
     program = device.active_program
-    areas = [device.therapy.report(area, now) for area in program.areas] if program else []
+    areas = [device.delivery.therapy.report(area, now) for area in program.areas] if program else []
     delivered = ", ".join(f"{area.delivered_microamps / 1000:.2f} mA" for area in areas)
     link = firmware.link.statistics()
     return (
@@ -48,10 +48,10 @@ class StatusLine:
     def wake_at(self) -> int | None:
         return self._next
 
-    def wake(self, now: int) -> None:
-        if now < self._next:
+    def wake(self, real: int, now: int) -> None:
+        if real < self._next:
             return
-        self._next = now + REFRESH_US
+        self._next = real + REFRESH_US
         line = describe(self._firmware, now)[: _columns(self._descriptor) - 1]
         if line != self._shown:
             _say(self._descriptor, f"\r\x1b[K{line}")

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from ipg_protocol.commands.programs import WriteProgramBlock
 
-from ipg_emulator.board import Drive
 from ipg_emulator.board.assembly import build_board
+from ipg_emulator.board.output import Record
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.memory import factory_configuration
 from ipg_emulator.firmware.refusal import Refused
-from ipg_emulator.firmware.rules import check_block, check_rates
+from ipg_emulator.firmware.rules import check_areas, check_block
 from ipg_emulator.model import DeviceModel, ModelError
+from ipg_emulator.patient import Patient
 
 
 def build_device(
     model: DeviceModel,
     *,
     seed: int = 0,
+    patient: Patient | None = None,
     lead_faults: Mapping[int, str] | None = None,
-    record: Callable[[Drive], None] | None = None,
+    record: Record | None = None,
+    charge_permille: int = 1000,
 ) -> Firmware:
     """A device that has just finished booting; its clock starts at `boot_finished_at(model)` microseconds.
 
     Args:
         model: What to build.
         seed: The same seed gives the same device, and the same bytes for the same input at the same times.
-        lead_faults: Contact number to "open" or "short".
+        patient: Whom the leads are in; drawn from the seed if not given.
+        lead_faults: Contact number to a word of `faults.lead.LEAD_FAULTS`.
         record: Called with every stretch of output once it is over or replaced.
+        charge_permille: How full the cell is.
 
     Raises:
         ModelError: a program that the model leaves the factory with is not one that it may deliver.
         LeadFaultError: there is no such fault, or no such contact.
     """
     _check_programs(model)
-    board = build_board(model, seed=seed, lead_faults=lead_faults or {}, record=record)
+    board = build_board(
+        model, seed=seed, patient=patient, lead_faults=lead_faults, record=record, charge_permille=charge_permille
+    )
     firmware = Firmware(model, board, serial=f"VIPG-{seed & 0xFFFFFFFF:08X}")
     firmware.wake(boot_finished_at(model))
     return firmware
@@ -53,6 +60,6 @@ def _check_programs(model: DeviceModel) -> None:
         try:
             for area in areas:
                 check_block(model, limits, WriteProgramBlock(number, area), area)
-            check_rates(model, areas)
+            check_areas(model, areas)
         except Refused as refused:
             raise ModelError(f"{model.name}: programs[{number}] {program.name!r} cannot be delivered: {refused}") from None

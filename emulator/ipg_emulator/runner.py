@@ -1,4 +1,7 @@
-"""Runs a device on a real port in real time: one loop on `selectors`, asleep whenever nothing is due."""
+"""Runs a device on a real port: one loop on `selectors`, asleep whenever nothing is due.
+
+Ports and watchers live in real time; the device in its own, which a clock makes of it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from selectors import EVENT_READ, DefaultSelector
 from types import FrameType
 from typing import NoReturn, Protocol
 
+from ipg_emulator.clock import clock_at
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.ports import Port
 
@@ -18,10 +22,10 @@ PARENT_POLL_US = 1_000_000
 
 
 class Watcher(Protocol):
-    """Something that wants to be called now and then, such as a status line."""
+    """Something that wants to be called now and then, such as a status line: at `real` times, when the device's is `now`."""
 
     def wake_at(self) -> int | None: ...
-    def wake(self, now: int) -> None: ...
+    def wake(self, real: int, now: int) -> None: ...
 
 
 class ParentGone(Exception):
@@ -42,9 +46,9 @@ class ParentWatch:
     def wake_at(self) -> int | None:
         return self._next
 
-    def wake(self, now: int) -> None:
-        if self._next is not None and now >= self._next:
-            self._next = now + PARENT_POLL_US
+    def wake(self, real: int, now: int) -> None:  # noqa: ARG002 - the parent lives in real time
+        if self._next is not None and real >= self._next:
+            self._next = real + PARENT_POLL_US
             self._check()
 
     def _check(self) -> None:
@@ -52,22 +56,23 @@ class ParentWatch:
             raise ParentGone
 
 
+def real_time() -> int:
+    """Microseconds of a clock that never goes backwards."""
+    return time.monotonic_ns() // 1000
+
+
 class Runner:
     """A firmware, its port, and the clock between them."""
 
-    def __init__(self, firmware: Firmware, port: Port, *, started_at: int) -> None:
-        """The device's time goes on from `started_at` microseconds."""
+    def __init__(self, firmware: Firmware, port: Port, *, started_at: int, speed: float = 1) -> None:
+        """The device's time goes on from `started_at` microseconds, at a speed of `clock_at`."""
         self._firmware = firmware
         self._port = port
-        self._origin = time.monotonic_ns() // 1000 - started_at
+        self._clock = clock_at(speed, started_at=started_at, real_clock=real_time)
         self._watchers: list[Watcher] = []
 
     def watch(self, watcher: Watcher) -> None:
         self._watchers.append(watcher)
-
-    def now(self) -> int:
-        """The device's time in microseconds."""
-        return time.monotonic_ns() // 1000 - self._origin
 
     def run(self, ready: Callable[[], None], *, outlive_parent: bool = False) -> None:
         """Serve until a signal or the parent's end stops it; `ready` is called once the port answers.
@@ -88,32 +93,36 @@ class Runner:
                 return
             finally:
                 self._port.close()
-                self._firmware.power_off(self.now())
+                self._firmware.power_off(self._clock.read(real_time()))
 
     def _turn(self, selector: DefaultSelector) -> None:
         ready = selector.select(self._seconds_to_sleep())
-        now = self.now()
-        data = self._port.wake(now)
+        real = real_time()
+        data = self._port.wake(real)
         for key, _ in ready:
             if isinstance(key.data, ParentWatch):
                 raise ParentGone
-            data += self._port.receive(key.data, now)
+            data += self._port.receive(key.data, real)
+        now, output = self._clock.pass_time(self._firmware, real)
         if data:
             self._firmware.receive(data, now)
         else:
             self._firmware.wake(now)
-        output = self._firmware.take_output(now)
+        output += self._firmware.take_output(now)
         if output:
-            self._port.send(output, now)
+            self._port.send(output, real)
+        if data or output:
+            self._clock.talked(data, real)
         for watcher in self._watchers:
-            watcher.wake(now)
+            watcher.wake(real, now)
 
     def _seconds_to_sleep(self) -> float | None:
-        earliest = self._firmware.wake_at()
+        real = real_time()
+        earliest = self._clock.sleep_us(self._firmware, real)
         for at in (self._port.wake_at(), *[watcher.wake_at() for watcher in self._watchers]):
-            if at is not None and (earliest is None or at < earliest):
-                earliest = at
-        return None if earliest is None else max(0, earliest - self.now()) / 1_000_000
+            if at is not None and (earliest is None or at - real < earliest):
+                earliest = max(0, at - real)
+        return None if earliest is None else earliest / 1_000_000
 
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

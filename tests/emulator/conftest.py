@@ -92,8 +92,8 @@ class Bench:
 
 @pytest.fixture
 def make_bench() -> Callable[..., Bench]:
-    def make(model: str = "scs-rechargeable", **build: Any) -> Bench:
-        return Bench(load(model), **build)
+    def make(model: str | DeviceModel = "scs-rechargeable", **build: Any) -> Bench:
+        return Bench(load(model) if isinstance(model, str) else model, **build)
 
     return make
 

@@ -29,9 +29,9 @@ def test_each_event_is_a_plain_line(bench, pipe):
 def test_the_status_line_says_what_is_delivered_and_is_not_repeated(bench, pipe):
     reader, writer = pipe
     line = StatusLine(bench.firmware, writer)
-    line.wake(bench.now)
+    line.wake(bench.now, bench.now)
     assert b"IDLE      program 0 (0.00 mA, 0.00 mA) | battery 4.1" in os.read(reader, 1000)
-    line.wake(line.wake_at())
+    line.wake(line.wake_at(), bench.now)
     line.end()
     assert os.read(reader, 1000) == b"\n"
 
@@ -39,7 +39,7 @@ def test_the_status_line_says_what_is_delivered_and_is_not_repeated(bench, pipe)
 def test_the_status_line_keeps_to_the_terminal_width(bench):
     master, slave = pty.openpty()
     line = StatusLine(bench.firmware, slave)
-    line.wake(bench.now)
+    line.wake(bench.now, bench.now)
     shown = os.read(master, 1000).split(b"\x1b[K")[1]
     assert len(shown) == 79
     os.close(master)

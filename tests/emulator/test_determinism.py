@@ -40,7 +40,7 @@ def digest(model: str, seed: int, hash_seed: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.mark.parametrize("model", ["scs-rechargeable", "drg-primary", "dbs-rechargeable"])
+@pytest.mark.parametrize("model", ["scs-rechargeable", "drg-primary", "scs-closed-loop", "pns-battery-free", "tms"])
 def test_two_processes_with_different_hash_seeds_say_the_same(model):
     assert digest(model, 1, "1") == digest(model, 1, "2") != hashlib.sha256().hexdigest()
 

@@ -117,3 +117,18 @@ def test_a_latched_fault_outlives_a_reset(make_bench):
     bench.open(nonce=2)
     assert bench.device.state is State.FAULT
     assert bench.refused(StartTherapy(2))[0] is Status.FAULT_LATCHED
+
+
+def test_a_fault_is_not_cleared_while_any_contact_was_last_measured_short(make_bench):
+    bench = make_bench(lead_faults={3: "short", 5: "short"})
+    bench.open()
+    measure_all(bench)
+    bench.device.board.electrodes.mend(5)
+    bench.ask(MeasureImpedance(5, CASE_CONTACT))
+    bench.advance(1)
+    status, detail = bench.refused(ClearFault(1, FaultCode.SHORT_CIRCUIT))
+    assert (status, detail.contact) == (Status.SHORT_CIRCUIT, 3)
+    bench.device.board.electrodes.mend(3)
+    bench.ask(MeasureImpedance(3, CASE_CONTACT))
+    bench.advance(1)
+    assert bench.ask(ClearFault(2, FaultCode.SHORT_CIRCUIT)) == StateDetail(State.IDLE)

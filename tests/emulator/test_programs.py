@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 from ipg_protocol import Status, crc32c, encode
-from ipg_protocol.commands.link import FactoryReset
+from ipg_protocol.commands.link import Alert, FactoryReset, GetStatus
+from ipg_protocol.commands.log import LogCode
 from ipg_protocol.commands.programs import (
     NO_PROGRAM,
     AreaSettings,
@@ -18,7 +19,7 @@ from ipg_protocol.commands.programs import (
     SelectProgram,
     WriteProgramBlock,
 )
-from ipg_protocol.commands.therapy import StartTherapy
+from ipg_protocol.commands.therapy import SetAmplitude, SetPulseWidth, SetRate, StartTherapy
 from ipg_protocol.refusal import RevisionDetail, SafetyRule, StateDetail
 from ipg_protocol.vocabulary import State as DeviceState
 
@@ -103,7 +104,7 @@ def test_a_contact_that_is_not_there_is_out_of_range(bench, area):
     bench.ask(BeginProgramWrite(0, 1, "x"))
     contacts = (ContactShare(99, -1000), ContactShare(1, 1000))
     status, detail = bench.refused(WriteProgramBlock(0, replace(area, contacts=contacts)))
-    assert (status, detail.field, detail.maximum) == (Status.OUT_OF_RANGE, 11, len(bench.model.contacts) - 1)
+    assert (status, detail.field, detail.maximum) == (Status.OUT_OF_RANGE, 14, len(bench.model.contacts) - 1)
 
 
 def test_the_charge_of_a_phase_is_limited(bench, area):
@@ -157,3 +158,51 @@ def test_factory_reset_brings_back_what_the_model_says(bench, area):
     bench.ask(FactoryReset(bench.transaction()))
     assert bench.ask(ReadProgram(0, 0)).settings == area
     assert bench.ask(ListPrograms(0)).active_program == 0
+
+
+def test_areas_that_cannot_be_interleaved_are_refused_at_the_commit_and_at_a_change(bench, area):
+    wide = replace(area, pulse_width_us=740, rate_millihertz=200_000, amplitude_microamps=1000, patient_maximum_microamps=1000)
+    areas = [replace(wide, area=number) for number in range(3)]
+    slot = free_slot(bench)
+    write(bench, slot, *areas)
+    bench.ask(SelectProgram(bench.transaction(), slot))
+    status, detail = bench.refused(SetPulseWidth(bench.transaction(), 0, 1000))
+    assert (status, detail.rule, detail.area) == (Status.UNSAFE_COMBINATION, SafetyRule.AREAS_OVERLAP_US, 255)
+    assert detail.value > detail.limit == 5000
+    status, detail = bench.refused(SetRate(bench.transaction(), 1, 190_000))
+    assert (status, detail.rule) == (Status.UNSAFE_COMBINATION, SafetyRule.AREAS_OVERLAP_US)
+    wider = [replace(each, pulse_width_us=1000) for each in areas]
+    bench.ask(BeginProgramWrite(slot, 3, "wide"))
+    for each in wider:
+        bench.ask(WriteProgramBlock(slot, each))
+    status, detail = bench.refused(CommitProgram(bench.transaction(), slot, checksum(*wider)))
+    assert (status, detail.rule) == (Status.UNSAFE_COMBINATION, SafetyRule.AREAS_OVERLAP_US)
+
+
+def test_a_charge_density_above_the_warning_level_is_accepted_logged_and_shown_while_it_is_active(bench, area):
+    dense = replace(
+        area,
+        amplitude_microamps=10_000,
+        patient_maximum_microamps=10_000,
+        contacts=(ContactShare(0, -1000), ContactShare(1, 1000)),
+    )
+    slot = free_slot(bench)
+    write(bench, slot, dense)
+    warnings = [entry for entry in bench.device.memory.log_entries() if entry.code is LogCode.CHARGE_DENSITY_WARNED]
+    assert [entry.argument for entry in warnings] == [0]
+    assert not bench.ask(GetStatus()).alerts & Alert.CHARGE_DENSITY_HIGH
+    bench.ask(SelectProgram(bench.transaction(), slot))
+    assert bench.ask(GetStatus()).alerts & Alert.CHARGE_DENSITY_HIGH
+    bench.ask(SelectProgram(bench.transaction(), 0))
+    assert not bench.ask(GetStatus()).alerts & Alert.CHARGE_DENSITY_HIGH
+
+
+def test_a_change_that_goes_above_the_warning_level_is_logged_once(bench, area):
+    contacts = (ContactShare(0, -1000), ContactShare(1, 1000))
+    slot = free_slot(bench)
+    write(bench, slot, replace(area, amplitude_microamps=9000, patient_maximum_microamps=9000, contacts=contacts))
+    bench.ask(SelectProgram(bench.transaction(), slot))
+    for microamps in (10_000, 10_500, 9_000):
+        bench.ask(SetAmplitude(bench.transaction(), 0, microamps))
+    codes = [entry.code for entry in bench.device.memory.log_entries()]
+    assert codes.count(LogCode.CHARGE_DENSITY_WARNED) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import pytest
 import serial
+from ipg_emulator.faults.lead import LEAD_FAULTS
 from ipg_protocol import FrameReader, Role, decode_event, decode_reply, encode_frame, request_frame
-from ipg_protocol.commands.link import Ping, Pong
+from ipg_protocol.commands.link import GetStatus, Ping, Pong
 from ipg_protocol.commands.session import ClosingReason, OpenSession, SessionClosing
 from ipg_protocol.commands.therapy import StartTherapy, StopMode, StopTherapy
 
@@ -237,7 +239,7 @@ def test_the_end_of_the_parent_ends_the_device():
 def test_an_unknown_model_is_refused_and_the_known_are_named():
     result = subprocess.run([*COMMAND[:-1], "nope"], capture_output=True, text=True, timeout=20, check=False)
     assert result.returncode == 2
-    assert result.stderr.startswith("ipg-emulator: unknown model 'nope'; known: dbs-rechargeable, ")
+    assert result.stderr.startswith("ipg-emulator: unknown model 'nope'; known: dbs-primary, ")
 
 
 def test_a_record_on_a_full_disk_ends_the_device_with_a_message(run):
@@ -252,9 +254,43 @@ def test_a_record_holds_what_was_delivered(run, tmp_path):
     device = run("--record", str(tmp_path / "record.jsonl"))
     start_therapy(device)
     assert device.end(signal.SIGTERM) == 0
-    drives = [json.loads(line) for line in (tmp_path / "record.jsonl").read_text().splitlines()]
+    drives = [json.loads(line)["drive"] for line in (tmp_path / "record.jsonl").read_text().splitlines()]
     assert drives
     assert all(drive["until"] > drive["start"] for drive in drives)
+
+
+def uptime_seconds(port: serial.SerialBase) -> int:
+    port.write(encode_frame(request_frame(GetStatus(), 9)))
+    reader = FrameReader()
+    while True:
+        for frame in reader.feed(port.read(1), 0):
+            if frame.request_id == 9:
+                return decode_reply(frame).body.uptime_seconds
+
+
+@pytest.mark.parametrize("speed", ["36000", "max"])
+def test_hours_pass_in_a_moment(run, speed):
+    device = run("--speed", speed)
+    with serial.Serial(device.address, timeout=5) as port:
+        assert ping(port) == Pong(77)
+        time.sleep(0.4)
+        assert uptime_seconds(port) > 3 * 3600
+
+
+def test_at_maximum_speed_a_session_is_not_outrun(run):
+    device = run("--speed", "max")
+    with serial.Serial(device.address, timeout=5) as port:
+        port.write(encode_frame(request_frame(OpenSession(Role.SERVICE, 1, 1), 0)))
+        assert ping(port) == Pong(77)
+        began = uptime_seconds(port)
+        time.sleep(0.4)
+        assert uptime_seconds(port) - began < 30
+
+
+def test_every_lead_fault_is_named_by_the_help():
+    told = subprocess.run([*COMMAND[:-2], "--help"], capture_output=True, text=True, check=True).stdout
+    words = re.search(r"break a contact: ([^(]+)", told)[1]
+    assert re.findall(r"\w+", words.replace(" or ", " ")) == list(LEAD_FAULTS)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +299,8 @@ def test_a_record_holds_what_was_delivered(run, tmp_path):
         (["--tcp", "99999"], "'99999' is not a port number from 0 to 65535"),
         (["--pace", "fast"], "'fast' is not a baud rate from 300 to 12000000"),
         (["--lead-fault", "3=melted"], "'3=melted' is not CONTACT=open or CONTACT=short"),
+        (["--speed", "0"], "'0' is not a number from 0.001 to 1000000, or max"),
+        (["--speed", "inf"], "'inf' is not a number"),
         (["--lead-fault", "99=open"], "contacts 0 to 15"),
         (["--seed", "x"], "invalid int value: 'x'"),
     ],

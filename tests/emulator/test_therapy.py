@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+from ipg_emulator.model import load
 from ipg_protocol import Role, State, Status
 from ipg_protocol.commands.link import Alert, GetStatus, Reset
 from ipg_protocol.commands.log import LogCode, ReadCounters, ReadLog
@@ -315,3 +317,199 @@ def test_charge_and_on_time_begin_at_zero_after_a_reset(bench):
     bench.open(nonce=2)
     report = bench.ask(ReadTherapy(0))
     assert (report.charge_microcoulombs, report.on_time_seconds) == (0, 0)
+
+
+# What is reported
+
+
+def test_pulses_energy_and_residual_charge_are_those_of_what_is_delivered(bench):
+    settle(bench)
+    before, area = bench.ask(ReadTherapy(0)), bench.ask(ReadProgram(0, 0)).settings
+    bench.advance(10)
+    after = bench.ask(ReadTherapy(0))
+    assert after.pulses - before.pulses == pytest.approx(10 * area.rate_millihertz / 1000, abs=1)
+    charge = area.amplitude_microamps * area.pulse_width_us / 1000
+    assert after.charge_microcoulombs - before.charge_microcoulombs == pytest.approx(charge * 500 / 1000, abs=1)
+    ohms = bench.device.board.electrodes.load(area.contacts, bench.now).ohms
+    joules = (area.amplitude_microamps / 1e6) ** 2 * ohms * area.pulse_width_us / 1e6 * 500
+    assert after.energy_microjoules - before.energy_microjoules == pytest.approx(joules * 1e6, rel=1e-3)
+    assert after.residual_nanocoulombs == round(charge * bench.model.output.active_mismatch_permille / 1000)
+
+
+def test_nothing_is_left_behind_and_nothing_more_counted_while_therapy_is_off(bench):
+    settle(bench)
+    bench.ask(StopTherapy(StopMode.IMMEDIATE))
+    before = bench.ask(ReadTherapy(0))
+    bench.advance(10)
+    after = bench.ask(ReadTherapy(0))
+    assert after.residual_nanocoulombs == 0
+    assert after == before
+
+
+def test_areas_take_turns_on_the_one_current_source(bench):
+    settle(bench)
+    offsets = {drive.settings.area: drive.offset_us for drive, _ in bench.device.board.output._running}
+    width = bench.ask(ReadProgram(0, 0)).settings.pulse_width_us
+    assert offsets[0] == 0
+    assert offsets[1] > 2 * width
+
+
+# Adjusting pulse by pulse, and doses
+
+
+def adjust(bench, microamps, area=0):
+    bench.device.delivery.therapy.adjust(area, microamps, bench.now)
+
+
+def test_an_adjusted_amplitude_holds_at_once_and_leaves_the_program_as_it_is(bench):
+    settle(bench)
+    stored, other = bench.ask(ReadProgram(0, 0)), delivered(bench, 1)
+    adjust(bench, 3217)
+    report = bench.ask(ReadTherapy(0))
+    assert (report.delivered_microamps, report.programmed_microamps) == (3217, 3217)
+    assert TherapyFlag.CLOSED_LOOP in report.flags
+    assert TherapyFlag.RAMPING not in report.flags
+    assert bench.ask(ReadProgram(0, 0)) == stored
+    assert delivered(bench, 1) == other
+    assert TherapyFlag.CLOSED_LOOP not in bench.ask(ReadTherapy(1)).flags
+
+
+def test_an_adjusted_amplitude_stays_within_the_patient_maximum_and_compliance(make_bench):
+    bench = make_bench()
+    bench.open()
+    settle(bench)
+    adjust(bench, 2**31)
+    assert delivered(bench) == bench.ask(ReadProgram(0, 0)).settings.patient_maximum_microamps
+    contact = bench.ask(ReadProgram(0, 0)).settings.contacts[0].contact
+    broken = make_bench(lead_faults={contact: "open"})
+    broken.open()
+    settle(broken)
+    adjust(broken, 8000)
+    report = broken.ask(ReadTherapy(0))
+    assert report.delivered_microamps == report.deliverable_microamps < 8000
+    assert TherapyFlag.COMPLIANCE_LIMITED in report.flags
+
+
+def test_a_change_of_the_program_ends_adjusting_from_where_it_was(bench):
+    settle(bench)
+    adjust(bench, 1000)
+    bench.ask(SetAmplitude(bench.transaction(), 0, 6000))
+    assert delivered(bench) == 1000
+    bench.advance(20)
+    report = bench.ask(ReadTherapy(0))
+    assert report.delivered_microamps == report.programmed_microamps == 6000
+    assert TherapyFlag.CLOSED_LOOP not in report.flags
+
+
+def test_what_ramps_down_is_not_adjusted_up_again(bench):
+    settle(bench)
+    bench.ask(StopTherapy(StopMode.RAMP))
+    adjust(bench, 5000)
+    bench.advance(bench.model.timing.stop_ramp_ms / 1000)
+    assert delivered(bench) == 0
+    adjust(bench, 5000)
+    assert delivered(bench) == 0
+
+
+def test_the_end_of_a_dose_ramps_its_area_down_and_leaves_the_others(bench):
+    settle(bench)
+    full, other = delivered(bench), delivered(bench, 1)
+    bench.device.delivery.therapy.end_dose(0, bench.now)
+    bench.advance(bench.model.timing.stop_ramp_ms / 2000)
+    assert delivered(bench) == pytest.approx(full / 2, abs=1)
+    bench.device.delivery.therapy.end_dose(0, bench.now)
+    bench.advance(bench.model.timing.stop_ramp_ms / 2000)
+    report = bench.ask(ReadTherapy(0))
+    assert report.delivered_microamps == 0
+    assert TherapyFlag.DOSE_OVER in report.flags
+    assert delivered(bench, 1) == other
+
+
+def test_an_area_that_has_had_its_dose_stays_off_whatever_is_changed_until_the_next_start(bench):
+    settle(bench)
+    bench.device.delivery.therapy.end_dose(0, bench.now)
+    bench.advance(2)
+    bench.ask(SetAmplitude(bench.transaction(), 0, 6000))
+    bench.ask(SetRate(bench.transaction(), 1, 40_000))
+    adjust(bench, 5000)
+    bench.advance(20)
+    assert delivered(bench) == 0
+    bench.ask(StopTherapy(StopMode.IMMEDIATE))
+    settle(bench)
+    assert delivered(bench) == 6000
+    assert TherapyFlag.DOSE_OVER not in bench.ask(ReadTherapy(0)).flags
+
+
+def test_another_load_is_noticed_when_the_board_says_so(bench):
+    settle(bench)
+    load = bench.device.board.electrodes.load
+    electrodes = bench.device.board.output._electrodes
+
+    class Worse:
+        def load(self, contacts, now):
+            return msgspec.structs.replace(load(contacts, now), ohms=50_000.0)
+
+    bench.device.board.output._electrodes = Worse()
+    bench.firmware.board_changed(bench.now)
+    report = bench.ask(ReadTherapy(0))
+    assert report.delivered_microamps == report.deliverable_microamps < 200
+    assert LogCode.COMPLIANCE_REACHED in {entry.code for entry in bench.ask(ReadLog(0)).rows}
+    bench.device.board.output._electrodes = electrodes
+    bench.firmware.board_changed(bench.now)
+    assert delivered(bench) == programmed(bench)
+
+
+def test_tissue_that_grows_round_the_contacts_limits_therapy_by_itself(make_bench):
+    model = load("scs-rechargeable")
+    electrode = msgspec.structs.replace(model.electrode, ageing_permille=20_000, ageing_days=1)
+    bench = make_bench(msgspec.structs.replace(model, electrode=electrode))
+    bench.open()
+    settle(bench)
+    assert bench.ask(ReadTherapy(0)).flags == TherapyFlag.RUNNING
+    bench.advance(5 * 86_400)
+    bench.open(nonce=2)
+    report = bench.ask(ReadTherapy(0))
+    assert TherapyFlag.COMPLIANCE_LIMITED in report.flags
+    assert report.delivered_microamps == report.deliverable_microamps < report.programmed_microamps
+    assert LogCode.COMPLIANCE_REACHED in [entry.code for entry in bench.device.memory.log_entries()]
+
+
+def test_between_two_looks_at_the_load_what_is_deliverable_is_what_holds(make_bench):
+    model = load("scs-rechargeable")
+    electrode = msgspec.structs.replace(model.electrode, ageing_permille=20_000, ageing_days=1)
+    bench = make_bench(msgspec.structs.replace(model, electrode=electrode))
+    bench.open()
+    settle(bench)
+    bench.advance(2 * 86_400)
+    bench.open(nonce=2)
+    for _ in range(120):
+        bench.advance(25)
+        report = bench.ask(ReadTherapy(0))
+        assert report.delivered_microamps == report.deliverable_microamps < report.programmed_microamps
+
+
+def test_an_area_at_amplitude_zero_counts_no_pulses_in_its_ramps(bench):
+    bench.ask(SetAmplitude(bench.transaction(), 0, 0))
+    settle(bench)
+    bench.ask(StopTherapy(StopMode.RAMP))
+    bench.advance(2)
+    report = bench.ask(ReadTherapy(0))
+    assert (report.pulses, report.on_time_seconds, report.charge_microcoulombs) == (0, 0, 0)
+    assert bench.ask(ReadTherapy(1)).pulses > 0
+
+
+def test_the_supply_comes_down_with_the_amplitudes(make_bench):
+    """An amplitude costs the same however it was come to: the supply tracks what is needed now."""
+
+    def drain(highest: int) -> float:
+        bench = make_bench()
+        bench.open()
+        for amplitude in (highest, 1000):
+            for area in (0, 1):
+                bench.ask(SetAmplitude(bench.transaction(), area, amplitude))
+            start(bench)
+            bench.advance(15)
+        assert delivered(bench) == 1000
+        return bench.device.supply.expected_microamps(bench.now)
+
+    assert drain(8000) == pytest.approx(drain(1000))

@@ -27,15 +27,19 @@ CONFIGURING = (
 
 
 def area(chance, amplitude):
+    pulses = chance.choice((1, 1, 1, 3, 5))
     return programs.AreaSettings(
         area=0,
-        waveform=Waveform(chance.randrange(2)),
+        waveform=chance.choice((Waveform.TONIC_ACTIVE_RECHARGE, Waveform.TONIC_PASSIVE_RECHARGE, *Waveform)),
         ramp_seconds=chance.choice((0, 1, 2, 8)),
         pulse_width_us=chance.choice((50, 200, 1000)),
         amplitude_microamps=amplitude,
         rate_millihertz=chance.choice((2_000, 40_000, 130_000)),
+        burst_pulses=pulses,
+        intra_burst_millihertz=0 if pulses == 1 else chance.choice((500_000, 5_000_000)),
         cycle_on_seconds=0,
         cycle_off_seconds=0,
+        dose_seconds=chance.choice((0, 0, 60)),
         patient_minimum_microamps=0,
         patient_maximum_microamps=chance.choice((0, 1000, 3000)),
         contacts=(ContactShare(0, -1000), ContactShare(chance.choice((1, CASE_CONTACT)), 1000)),
@@ -85,21 +89,21 @@ def programs_checksum(settings):
 
 def check(bench):
     """What holds at every moment."""
-    device = bench.device
+    device, running = bench.device, bench.device.delivery.therapy
     waits_for_ramp = device._timers.deadline(Timer.RAMP) is not None
     assert waits_for_ramp == (device.state is State.RAMPING)
-    assert device.therapy.is_on == (device.state in (State.RAMPING, State.THERAPY))
+    assert running.is_on == (device.state in (State.RAMPING, State.THERAPY))
     wake_at = bench.firmware.wake_at()
     assert wake_at is None or wake_at >= bench.now
     for number in range(4):
         delivered = device.board.output.delivered_microamps(number, bench.now)
-        if not device.therapy.is_on:
+        if not running.is_on:
             assert delivered == 0
         elif delivered:
-            output = device.therapy._areas[number]
-            assert delivered <= device.board.output.deliverable_microamps(output)
+            settings = running._areas[number]
+            assert delivered <= device.board.output.deliverable_microamps(settings, bench.now)
             assert delivered <= device.configuration.limits.amplitude_microamps
-            charge = charge_per_phase_nanocoulombs(delivered, output.pulse_width_us)
+            charge = charge_per_phase_nanocoulombs(device.model, settings, delivered)
             assert charge <= device.configuration.limits.charge_per_phase_nanocoulombs
     numbers = [entry.number for entry in device.memory.log_entries()]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))

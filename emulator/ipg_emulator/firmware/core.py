@@ -14,7 +14,7 @@ from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import check_handlers
 from ipg_emulator.firmware.link import Link
 from ipg_emulator.firmware.memory import Memory
-from ipg_emulator.firmware.timers import Timers
+from ipg_emulator.firmware.timers import Timer, Timers
 from ipg_emulator.model import DeviceModel
 
 __all__ = ["Firmware", "handlers"]
@@ -35,6 +35,7 @@ class Firmware:
         self.memory = Memory(model, serial)
         self.observers: list[Callable[[Message, int], None]] = []
         """Called with every event of the device and its time, over restarts."""
+        self._has_power = True
         self._boot(ResetCause.POWER_ON, now)
 
     def _boot(self, cause: ResetCause, now: int) -> None:
@@ -48,7 +49,9 @@ class Firmware:
             observer(event, now)
 
     def receive(self, data: bytes, now: int) -> None:
-        """Take bytes that arrived at `now`; what was due before them happens first."""
+        """Take bytes that arrived at `now`; what was due before them happens first. Without power they are lost."""
+        if not self._has_power:
+            return
         self.wake(now)
         self.board.power.telemetry(len(data), now)
         for frame in self.link.read(data, now):
@@ -57,20 +60,63 @@ class Firmware:
                 self._restart(now)
         self.wake(now)
 
-    def _restart(self, now: int) -> None:
+    def _shut_down(self, cause: TherapyCause, now: int) -> None:
+        """End this boot's therapy and session, and account for them."""
         self.link.close_session(None, now)
-        self.device.shut_down(TherapyCause.COMMAND, now)
+        self.device.delivery.shut_down(cause, now)
+
+    def _restart(self, now: int) -> None:
+        self._shut_down(TherapyCause.COMMAND, now)
         last_words = self.link.take_output()
         self._boot(ResetCause.COMMAND, now)
         self.link.send_first(last_words)
+
+    def board_changed(self, now: int) -> None:
+        """Tell the firmware that something on the board is otherwise now: a load, a magnet, a charger."""
+        if not self._has_power:
+            return
+        self.wake(now)
+        self.device.board_changed(now)
+        if self.device.restart_requested:
+            self._restart(now)
+        self.wake(now)
 
     def power_off(self, now: int) -> None:
         """Take the power away: what is being delivered ends."""
         self.board.output.drive((), now)
 
+    def power_lost(self, now: int) -> None:
+        """The supply is gone, as when a worn disc is lifted: all stops at once, and nobody is told.
+
+        What is left in the capacitors is enough to write down what therapy was given. Memory is kept; the clock stands still,
+        so that it has to be set anew.
+        """
+        if not self._has_power:
+            return
+        self.wake(now)
+        self._shut_down(TherapyCause.BATTERY, now)
+        self._has_power = False
+        self._timers = Timers()
+        self.link.take_output()
+        self.memory.clock_offset_us = None
+        self.board.power.disconnect(now)
+
+    def power_restored(self, now: int) -> None:
+        """The supply is back: the device boots. Without a loss before, nothing happens."""
+        if not self._has_power:
+            self._has_power = True
+            self._boot(ResetCause.POWER_RESTORED, now)
+
     def wake_at(self) -> int | None:
         """When `wake` is next needed; None if only bytes can change anything."""
         return self._timers.next
+
+    def host_awaited_until(self) -> int | None:
+        """When the silence of the host in its session will have consequences; None without a session."""
+        if self.link.session is None:
+            return None
+        deadlines = map(self._timers.deadline, (Timer.SESSION_IDLE, Timer.HOST_SILENCE))
+        return min((at for at in deadlines if at is not None), default=None)
 
     def wake(self, now: int) -> None:
         """Let happen what is due by `now`, each thing at its own time and in order."""

@@ -8,25 +8,29 @@ from functools import cached_property
 import msgspec
 from ipg_protocol.commands.link import CapabilityRow, ResetCause, ResetHappened
 from ipg_protocol.commands.log import FaultCleared, FaultRaised, LogCode
-from ipg_protocol.commands.measurement import ImpedanceVerdict, MeasurementDone
-from ipg_protocol.commands.power import BatteryTierChanged
 from ipg_protocol.commands.programs import AreaSettings
-from ipg_protocol.commands.therapy import AmplitudeChanged, StopMode, TherapyCause, TherapyStateChanged
-from ipg_protocol.refusal import WHOLE_MESSAGE, SafetyRule
+from ipg_protocol.commands.therapy import AmplitudeChanged, TherapyCause, TherapyStateChanged
+from ipg_protocol.refusal import SafetyRule
 from ipg_protocol.vocabulary import BatteryTier, FaultCode, State
 from ipg_protocol.wire import Message
 
-from ipg_emulator.board import BatteryReading, Board
-from ipg_emulator.firmware.battery_monitor import BatteryMonitor
-from ipg_emulator.firmware.capabilities import capability_rows
-from ipg_emulator.firmware.measurement import Measurement, Measurements
+from ipg_emulator.board import Board
+from ipg_emulator.firmware.capabilities import capability_rows, supported_commands
+from ipg_emulator.firmware.delivery import Delivery
+from ipg_emulator.firmware.feedback import feedback_of
+from ipg_emulator.firmware.host_watch import HostWatch
 from ipg_emulator.firmware.memory import Configuration, Memory, Program, areas_checksum
+from ipg_emulator.firmware.modes import Modes
 from ipg_emulator.firmware.refusal import unsafe
-from ipg_emulator.firmware.rules import WHOLE_PROGRAM
+from ipg_emulator.firmware.rules import WHOLE_PROGRAM, is_charge_density_high
+from ipg_emulator.firmware.schedule import Schedule
 from ipg_emulator.firmware.states import TRANSITIONS, Trigger
-from ipg_emulator.firmware.therapy import Goal, Therapy
+from ipg_emulator.firmware.supply import PowerSupply
 from ipg_emulator.firmware.timers import Timer, Timers
+from ipg_emulator.firmware.use_period import UsePeriod
 from ipg_emulator.model import DeviceModel
+
+_I32 = 2**31
 
 
 class Shadow(msgspec.Struct):
@@ -50,67 +54,102 @@ class Device:
         self.restart_requested = False
         self.shadow: Shadow | None = None
         self.listeners: list[Callable[[Message, int], None]] = []
-        self.therapy = Therapy(board.output, model.timing.stop_ramp_ms * 1000, now)
-        self.measurements = Measurements(board.electrodes, model.impedance)
-        self.battery = BatteryMonitor(model.battery, memory.battery_tier)
+        """Called with every event, which is then kept until it is acknowledged."""
+        self.stream_listeners: list[Callable[[Message, int], None]] = []
+        """Called with what is sent once and not kept."""
         self._timers = timers
         self._booted_at = now
-        self._limited: set[int] = set()
-        self._resume_after_measurement = False
-        self._therapy_since: int | None = None
+        self.boot_cause = cause
+        self._judged: tuple[Program | None, bool] = (None, False)
+        self.delivery = Delivery(self, timers, now)
+        self.supply = PowerSupply(self, timers, now)
+        self.modes = Modes(self, timers, now)
+        self.schedule = Schedule(self, timers)
+        self.host_watch = HostWatch(self, timers, now)
+        self.use_period = UsePeriod(self, timers)
+        self.feedback = feedback_of(self, timers)
         timers.on(Timer.BOOT, self._boot_finished)
-        timers.on(Timer.RAMP, self._ramp_finished)
-        timers.on(Timer.MEASUREMENT, self._pair_measured)
-        timers.on(Timer.BATTERY_CHECK, self._check_battery)
         memory.boot_counter += 1
         memory.count("boots")
         self.log(LogCode.BOOT, cause, now)
         board.power.sleep(False, now)
-        self._timers.set(Timer.BOOT, now + model.timing.boot_ms * 1000)
-        self._boot_cause = cause
+        timers.set(Timer.BOOT, now + model.timing.boot_ms * 1000)
 
     def uptime_us(self, now: int) -> int:
         return now - self._booted_at
 
     def log(self, code: LogCode, argument: int, now: int) -> None:
-        self.memory.log(code, argument, uptime_us=self.uptime_us(now))
+        """Log an occurrence; its argument as far as 32 bits reach."""
+        self.memory.log(code, max(-_I32, min(argument, _I32 - 1)), uptime_us=self.uptime_us(now))
 
     def notify(self, event: Message, now: int) -> None:
         for listener in self.listeners:
             listener(event, now)
 
+    def stream(self, event: Message, now: int) -> None:
+        for listener in self.stream_listeners:
+            listener(event, now)
+
+    def board_changed(self, now: int) -> None:
+        """The board's interrupt: something that the firmware senses by itself is otherwise now."""
+        self.delivery.load_changed(now)
+        self.modes.board_changed(now)
+        self.supply.board_changed(now)
+
     # State
 
-    def _move(self, trigger: Trigger, cause: TherapyCause, now: int) -> None:
+    def move(self, trigger: Trigger, cause: TherapyCause, now: int) -> None:
         previous, self.state = self.state, TRANSITIONS[self.state][trigger]
         if self.state is not previous:
             self.notify(TherapyStateChanged(previous, self.state, cause), now)
+            if self.feedback is not None:
+                self.feedback.state_changed(previous, now)
+            if self.state is State.IDLE:
+                self.modes.hold_again(now)
 
     def _boot_finished(self, now: int) -> None:
-        self.notify(ResetHappened(self._boot_cause, self.memory.boot_counter), now)
-        self._timers.set(Timer.BATTERY_CHECK, now + self.model.timing.battery_check_ms * 1000)
-        self._settle(Trigger.BOOTED, TherapyCause.COMMAND, now)
+        self.notify(ResetHappened(self.boot_cause, self.memory.boot_counter), now)
+        self.supply.begin(now)
+        self.modes.begin(now)
+        self.schedule.plan(now)
+        self.use_period.begin(now)
+        self.settle(Trigger.BOOTED, TherapyCause.COMMAND, now)
 
-    def _settle(self, trigger: Trigger, cause: TherapyCause, now: int) -> None:
+    def settle(self, trigger: Trigger, cause: TherapyCause, now: int) -> None:
         """Come to rest without therapy: at EOS or in FAULT if there is reason to, else where the trigger leads."""
-        if self.battery.tier is BatteryTier.EOS:
+        if self.supply.tier is BatteryTier.EOS:
             trigger, cause = Trigger.BATTERY_DEPLETED, TherapyCause.BATTERY
         elif self.memory.latched_faults:
             trigger, cause = Trigger.FAULT_LATCHED, TherapyCause.FAULT
-        self._move(trigger, cause, now)
+        self.move(trigger, cause, now)
 
     def shelve(self, now: int) -> None:
         """Hibernate; only a restart ends it."""
         self.log(LogCode.SHELF_ENTERED, 0, now)
-        self._timers.cancel(Timer.BATTERY_CHECK)
+        self.supply.end()
+        self.schedule.end()
+        self.use_period.end()
         self.board.power.sleep(True, now)
-        self._move(Trigger.SHELVED, TherapyCause.COMMAND, now)
+        self.move(Trigger.SHELVED, TherapyCause.COMMAND, now)
 
     # Configuration
+
+    def select(self, number: int, cause: TherapyCause, now: int) -> None:
+        """Make a stored program the active one; if therapy runs, it goes over to it."""
+        was_active = self.configuration.active_program
+        self.memory.commit(msgspec.structs.replace(self.configuration, active_program=number))
+        self.log(LogCode.PROGRAM_SELECTED, number, now)
+        if number != was_active:
+            self.delivery.switch_program(cause, now)
 
     @cached_property
     def capabilities(self) -> tuple[CapabilityRow, ...]:
         return capability_rows(self.model)
+
+    @cached_property
+    def supported_commands(self) -> frozenset[int]:
+        """The opcodes of the commands that this model has."""
+        return supported_commands(self.model)
 
     @property
     def serial(self) -> str:
@@ -133,156 +172,43 @@ class Device:
         revision = self.memory.store_program(self.configuration.active_program, changed)
         if settings.amplitude_microamps != old.amplitude_microamps:
             self.notify(AmplitudeChanged(settings.area, settings.amplitude_microamps, revision), now)
-        if self.therapy.goal is Goal.PROGRAMMED:
-            self.therapy.change(areas, now)
-            self._follow_ramp(TherapyCause.COMMAND, now)
+        self.delivery.change(areas, now)
+        if self.feedback is not None:
+            self.feedback.settings_changed(now)
         return revision
 
-    def require_program(self) -> Program:
-        """The active program, or the refusal that says there is none."""
+    @property
+    def delivered_program(self) -> Program | None:
+        """The program that is, or would be, delivered; None where there is none."""
+        return self.configuration.stored(self.delivery.program_number)
+
+    def delivered_area(self, area: int) -> AreaSettings | None:
+        """An area as it is output; while nothing is, of the program that would be. None if there is no such area."""
+        if self.delivery.therapy.is_on:
+            return self.delivery.therapy.area(area)
+        program = self.delivered_program
+        return program.areas[area] if program is not None and area < len(program.areas) else None
+
+    @property
+    def is_charge_density_high(self) -> bool:
+        """Whether an area of the active program is above the model's warning level. Judged once a program: hosts ask often."""
         program = self.active_program
+        if program is not self._judged[0]:
+            areas = program.areas if program else ()
+            self._judged = (program, any(is_charge_density_high(self.model, area) for area in areas))
+        return self._judged[1]
+
+    def require_program(self, number: int | None = None) -> Program:
+        """The active program or the one of a slot, or the refusal that says there is none."""
+        program = self.active_program if number is None else self.configuration.stored(number)
         if program is None:
             raise unsafe(SafetyRule.BLOCKS_MISSING, area=WHOLE_PROGRAM, value=0, limit=1)
         return program
 
-    @property
-    def is_using_active_program(self) -> bool:
-        """Whether therapy runs, or will run on after a measurement."""
-        return self.therapy.is_on or self._resume_after_measurement
+    # Faults
 
-    # Therapy
-
-    def start_therapy(self, now: int) -> None:
-        """Start the active program, or go on with it; during a stop ramp, turn back up."""
-        if self.therapy.goal in (Goal.PROGRAMMED, Goal.SWITCHING):
-            return
-        if not self.therapy.is_on:
-            self.therapy.count_from(now)
-            self.memory.count("therapy_starts")
-            self.log(LogCode.THERAPY_STARTED, self.configuration.active_program, now)
-        self._ramp_up(TherapyCause.COMMAND, now)
-
-    def _ramp_up(self, cause: TherapyCause, now: int) -> None:
-        self._limited.clear()
-        self.therapy.start(self.require_program().areas, now)
-        if self._therapy_since is None:
-            self._therapy_since = now
-        self._follow_ramp(cause, now)
-
-    def _follow_ramp(self, cause: TherapyCause, now: int) -> None:
-        limited = set(self.therapy.limited_areas())
-        for area in sorted(limited - self._limited):
-            self.memory.count("compliance_reached")
-            self.log(LogCode.COMPLIANCE_REACHED, area, now)
-        self._limited = limited
-        end = self.therapy.ramp_end
-        if end > now or self.state is not State.THERAPY:
-            self._move(Trigger.RAMP_BEGAN, cause, now)
-            self._await_ramp(now)
-
-    def _await_ramp(self, now: int) -> None:
-        end = self.therapy.ramp_end
-        if end > now:
-            self._timers.set(Timer.RAMP, end)
-        else:
-            self._timers.cancel(Timer.RAMP)
-            self._ramp_finished(now)
-
-    def _ramp_finished(self, now: int) -> None:
-        goal = self.therapy.goal
-        if goal is Goal.PROGRAMMED:
-            self._move(Trigger.AMPLITUDE_REACHED, TherapyCause.RAMP_FINISHED, now)
-        elif goal is Goal.SWITCHING:
-            self.therapy.off(now)
-            self._ramp_up(TherapyCause.COMMAND, now)
-        else:
-            self._end_therapy(TherapyCause.RAMP_FINISHED, now)
-
-    def stop_therapy(self, mode: StopMode, now: int) -> None:
-        """Stop, by the stop ramp or at once; a measurement under way is broken off."""
-        self._resume_after_measurement = False
-        if self.state is State.MEASURING:
-            self._timers.cancel(Timer.MEASUREMENT)
-            self._end_therapy(TherapyCause.COMMAND, now)
-        elif not self.therapy.is_on:
-            return
-        elif mode is StopMode.IMMEDIATE:
-            self._end_therapy(TherapyCause.COMMAND, now)
-        else:
-            self._ramp_down(Goal.STOPPING, now)
-
-    def switch_program(self, now: int) -> None:
-        """Go over to the program now active: down, and up again."""
-        if not self.therapy.is_on or self.therapy.goal is Goal.STOPPING:
-            return
-        self._ramp_down(Goal.SWITCHING, now)
-
-    def _ramp_down(self, goal: Goal, now: int) -> None:
-        self.therapy.ramp_down(goal, now)
-        self._move(Trigger.RAMP_BEGAN, TherapyCause.COMMAND, now)
-        self._await_ramp(now)
-
-    def _end_therapy(self, cause: TherapyCause, now: int) -> None:
-        self.shut_down(cause, now)
-        self._settle(Trigger.OUTPUT_OFF, cause, now)
-
-    def shut_down(self, cause: TherapyCause, now: int) -> None:
-        """End the output at once, and account for therapy."""
-        self._output_off(now)
-        if self._therapy_since is not None:
-            self.memory.count("therapy_seconds", (now - self._therapy_since) // 1_000_000)
-            self._therapy_since = None
-            self.log(LogCode.THERAPY_STOPPED, cause, now)
-
-    def _output_off(self, now: int) -> None:
-        self.therapy.off(now)
-        self._timers.cancel(Timer.RAMP)
-
-    # Measurement
-
-    def measure(self, pairs: list[tuple[int, int]], now: int) -> Measurement:
-        """Suspend therapy and measure pair by pair."""
-        self._resume_after_measurement = self.therapy.goal in (Goal.PROGRAMMED, Goal.SWITCHING)
-        self._output_off(now)
-        self.memory.count("measurements")
-        measurement = self.measurements.begin(pairs)
-        self._move(Trigger.MEASUREMENT_BEGAN, TherapyCause.MEASUREMENT, now)
-        self._timers.set(Timer.MEASUREMENT, now + self.pair_us)
-        return measurement
-
-    @property
-    def pair_us(self) -> int:
-        return self.model.timing.measure_pair_ms * 1000
-
-    def measurement_left_us(self, now: int) -> int:
-        """How long the measurement under way still takes."""
-        last = self.measurements.last
-        next_pair = self._timers.deadline(Timer.MEASUREMENT)
-        return 0 if next_pair is None else next_pair - now + (len(last.pairs) - len(last.rows) - 1) * self.pair_us
-
-    def _pair_measured(self, now: int) -> None:
-        row = self.measurements.measure_next()
-        if row.verdict is ImpedanceVerdict.SHORT:
-            self._latch(FaultCode.SHORT_CIRCUIT, row.cathode, row.ohms, now)
-        if self.measurements.last.is_complete:
-            self._measurement_finished(now)
-        else:
-            self._timers.set(Timer.MEASUREMENT, now + self.pair_us)
-
-    def _measurement_finished(self, now: int) -> None:
-        last = self.measurements.last
-        self.log(LogCode.IMPEDANCE_MEASURED, len(last.rows), now)
-        opens, shorts = last.count(ImpedanceVerdict.OPEN), last.count(ImpedanceVerdict.SHORT)
-        self.notify(MeasurementDone(last.number, len(last.rows), opens, shorts), now)
-        resume, self._resume_after_measurement = self._resume_after_measurement, False
-        if resume and not self.memory.latched_faults:
-            self._ramp_up(TherapyCause.MEASUREMENT, now)
-        else:
-            self._end_therapy(TherapyCause.MEASUREMENT, now)
-
-    # Faults and battery
-
-    def _latch(self, fault: FaultCode, contact: int, value: int, now: int) -> None:
+    def latch(self, fault: FaultCode, contact: int, value: int, now: int) -> None:
+        """Latch a fault; the caller stops therapy where that is due."""
         self.memory.raise_fault(fault, contact=contact, value=value, uptime_us=self.uptime_us(now))
         self.memory.count("faults")
         self.log(LogCode.FAULT_RAISED, fault, now)
@@ -294,29 +220,4 @@ class Device:
             self.log(LogCode.FAULT_CLEARED, fault, now)
             self.notify(FaultCleared(fault), now)
         if self.state is State.FAULT and not self.memory.latched_faults:
-            self._move(Trigger.FAULTS_CLEARED, TherapyCause.COMMAND, now)
-
-    def is_too_hot(self, now: int) -> bool:
-        return self.board.temperature_millicelsius(now) > self.model.safety.over_temperature_millicelsius
-
-    def read_battery(self, now: int) -> BatteryReading:
-        return self.board.power.read(now)
-
-    def _check_battery(self, now: int) -> None:
-        self._timers.set(Timer.BATTERY_CHECK, now + self.model.timing.battery_check_ms * 1000)
-        reading = self.read_battery(now)
-        if self.battery.take(reading.millivolts):
-            self.memory.battery_tier = self.battery.tier
-            self.log(LogCode.BATTERY_TIER, self.battery.tier, now)
-            self.notify(BatteryTierChanged(self.battery.tier, reading.millivolts), now)
-            if self.battery.tier is BatteryTier.EOS:
-                self._abandon(TherapyCause.BATTERY, now)
-        if self.is_too_hot(now) and FaultCode.OVER_TEMPERATURE not in self.memory.latched_faults:
-            self._latch(FaultCode.OVER_TEMPERATURE, WHOLE_MESSAGE, self.board.temperature_millicelsius(now), now)
-            self._abandon(TherapyCause.FAULT, now)
-
-    def _abandon(self, cause: TherapyCause, now: int) -> None:
-        """Stop everything at once, for a reason of the device's own."""
-        self._resume_after_measurement = False
-        self._timers.cancel(Timer.MEASUREMENT)
-        self._end_therapy(cause, now)
+            self.move(Trigger.FAULTS_CLEARED, TherapyCause.COMMAND, now)

@@ -10,7 +10,16 @@ from ipg_protocol.commands.log import LogCode
 from ipg_protocol.commands.session import ClosingReason, OpenSession, SessionClosing
 from ipg_protocol.commands.session import Session as SessionOpened
 from ipg_protocol.frame import Frame, FrameReader, Kind, encode_frame
-from ipg_protocol.refusal import WHOLE_MESSAGE, BootDetail, Done, MalformedDetail, RequestDetail, RoleDetail, StateDetail
+from ipg_protocol.refusal import (
+    WHOLE_MESSAGE,
+    BootDetail,
+    Done,
+    FieldDetail,
+    MalformedDetail,
+    RequestDetail,
+    RoleDetail,
+    StateDetail,
+)
 from ipg_protocol.vocabulary import ResponseFlag, Role, Status
 from ipg_protocol.wire import Message
 
@@ -24,7 +33,7 @@ from ipg_emulator.firmware.timers import Timer, Timers
 
 OUTPUT_LIMIT = 65_536
 UNNUMBERED = 0
-"""The number of an event that is sent once and not kept: it concerns a session that is over."""
+"""The number of an event that is sent once and not kept: it concerns a session that is over, or belongs to a stream."""
 
 NO_FLAGS = ResponseFlag(0)
 
@@ -55,6 +64,7 @@ class Link:
         timers.on(Timer.SESSION_IDLE, self._session_idle)
         timers.on(Timer.EVENT_RESEND, self._send_events)
         device.listeners.append(self._notified)
+        device.stream_listeners.append(self._streamed)
 
     def read(self, data: bytes, now: int) -> list[Frame]:
         """The good frames that `data` completes."""
@@ -63,6 +73,7 @@ class Link:
 
     def serve(self, frame: Frame, now: int) -> None:
         if frame.kind is Kind.REQUEST:
+            self.device.host_watch.heard_at = now
             self._send_frame(reply_frame(frame.opcode, frame.request_id, self._reply(frame, now)))
         elif frame.kind is Kind.EVENT_ACK:
             self.events.acknowledge(frame.request_id)
@@ -103,6 +114,8 @@ class Link:
         """End the session; the host is told unless it asked for it (`reason` None)."""
         if self.session is None:
             return
+        if self.device.feedback is not None:
+            self.device.feedback.stream.stop(now)
         self.device.log(LogCode.SESSION_CLOSED, self.session.role, now)
         if reason is not None:
             self._send_frame(event_frame(SessionClosing(reason), UNNUMBERED))
@@ -131,9 +144,11 @@ class Link:
         return reply
 
     def _pass_gates(self, entry: Command | None, frame: Frame, now: int) -> Reply:
-        """Catalogue, session, role, request id, payload, transaction, state; then the command itself."""
+        """Catalogue, model, session, role, request id, payload, transaction, state; then the command itself."""
         if entry is None:
             raise Refused(Status.UNKNOWN_COMMAND, Done())
+        if entry.opcode not in self.device.supported_commands:
+            raise Refused(Status.NOT_SUPPORTED, FieldDetail(WHOLE_MESSAGE))
         session = self._session_for(entry, now)
         reply = self._stored_reply(session, frame) if session else None
         if reply is not None:
@@ -214,6 +229,10 @@ class Link:
     def _notified(self, event: Message, now: int) -> None:
         self.events.add(event, now)
         self._schedule_events()
+
+    def _streamed(self, event: Message, now: int) -> None:  # noqa: ARG002 - what is not kept has no time to be sent again
+        if self.session is not None:
+            self._send_frame(event_frame(event, UNNUMBERED))
 
     def _schedule_events(self) -> None:
         at = self.events.next_send()

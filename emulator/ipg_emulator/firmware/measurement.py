@@ -39,10 +39,10 @@ class Measurements:
         self.last = Measurement(self.last.number % _U16_MAXIMUM + 1, pairs, [])
         return self.last
 
-    def measure_next(self) -> Impedance:
+    def measure_next(self, now: int) -> Impedance:
         """Measure the next pair of the measurement under way."""
         cathode, anode = self.last.pairs[len(self.last.rows)]
-        reading = self._electrodes.measure(cathode, anode)
+        reading = self._electrodes.measure(cathode, anode, now)
         verdict = self._judge(reading)
         ohms = self._test.open_reads_ohms if verdict is ImpedanceVerdict.OPEN else round(reading.ohms)
         row = Impedance(cathode, anode, verdict, ohms)

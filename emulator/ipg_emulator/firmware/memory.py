@@ -9,7 +9,8 @@ import msgspec
 from ipg_protocol import crc32c, encode
 from ipg_protocol.commands.log import Counters, FaultRecord, Latch, LogCode, LogEntry
 from ipg_protocol.commands.programs import NO_PROGRAM, AreaSettings
-from ipg_protocol.commands.therapy import Limits
+from ipg_protocol.commands.sensing import Feedback
+from ipg_protocol.commands.therapy import Limits, ScheduleRow
 from ipg_protocol.refusal import WHOLE_MESSAGE
 from ipg_protocol.vocabulary import BatteryTier, FaultCode
 
@@ -26,6 +27,8 @@ class Program(msgspec.Struct, frozen=True):
     areas: tuple[AreaSettings, ...]
     revision: int
     checksum: int
+    feedback: tuple[Feedback, ...] = ()
+    """How areas follow the ECAP, as far as it was ever said; a program written anew follows nothing."""
 
 
 def areas_checksum(areas: tuple[AreaSettings, ...]) -> int:
@@ -40,11 +43,17 @@ class Configuration(msgspec.Struct, frozen=True):
     active_program: int
     limits: Limits
     programs: tuple[Program | None, ...]
+    schedule: tuple[ScheduleRow, ...] = ()
+    """By time of day; the program of each row is stored."""
 
     @property
     def active(self) -> Program | None:
         """The active program; None when none is selected."""
-        return None if self.active_program == NO_PROGRAM else self.programs[self.active_program]
+        return self.stored(self.active_program)
+
+    def stored(self, number: int) -> Program | None:
+        """The program in a slot; None when the slot is empty, or there is none of that number."""
+        return self.programs[number] if number < len(self.programs) else None
 
 
 def factory_configuration(model: DeviceModel, revision: int) -> Configuration:
@@ -101,6 +110,10 @@ class Memory:
         self.faults: dict[FaultCode, FaultRecord] = {}
         self.battery_tier: BatteryTier = BatteryTier.OK
         self.clock_offset_us: int | None = None
+        self.dose_starts: list[int] = []
+        """When doses were begun within the last day, on a model that limits them. Times go on over restarts."""
+        self.first_therapy_at: int | None = None
+        self.mri_until: int | None = None
         self._journals: OrderedDict[int, Journal] = OrderedDict()
         self._log: list[LogEntry] = []
         self._log_capacity = model.log_entries
@@ -113,13 +126,15 @@ class Memory:
         return revision
 
     def store_program(self, number: int, program: Program | None) -> int:
-        """Replace one slot; the revision is returned. The active program, when its slot is emptied, is none."""
+        """Replace one slot; the revision is returned. An emptied slot is neither active nor in the schedule after."""
         programs = list(self.configuration.programs)
         programs[number] = program and msgspec.structs.replace(program, revision=self.configuration.revision + 1)
-        active = self.configuration.active_program
-        if program is None and number == active:
-            active = NO_PROGRAM
-        return self.commit(msgspec.structs.replace(self.configuration, programs=tuple(programs), active_program=active))
+        active, schedule = self.configuration.active_program, self.configuration.schedule
+        if program is None:
+            active = NO_PROGRAM if number == active else active
+            schedule = tuple(row for row in schedule if row.program != number)
+        changed = {"programs": tuple(programs), "active_program": active, "schedule": schedule}
+        return self.commit(msgspec.structs.replace(self.configuration, **changed))
 
     def journal(self, host_id: int) -> Journal:
         """The transactions of a host; of hosts beyond the last few nothing is kept."""

@@ -20,6 +20,8 @@ class Trigger(Enum):
     FAULTS_CLEARED = auto()
     BATTERY_DEPLETED = auto()
     SHELVED = auto()
+    SUSPENDED = auto()
+    BATTERY_RECOVERED = auto()
 
 
 _ANYWHERE_AWAKE = {Trigger.FAULT_LATCHED: State.FAULT, Trigger.BATTERY_DEPLETED: State.EOS}
@@ -29,6 +31,7 @@ TRANSITIONS: dict[State, dict[Trigger, State]] = {
     State.BOOT: _ANYWHERE_AWAKE | {Trigger.BOOTED: State.IDLE},
     State.IDLE: _ANYWHERE_AWAKE
     | {
+        Trigger.SUSPENDED: State.SUSPENDED,
         Trigger.RAMP_BEGAN: State.RAMPING,
         Trigger.MEASUREMENT_BEGAN: State.MEASURING,
         Trigger.OUTPUT_OFF: State.IDLE,
@@ -36,6 +39,7 @@ TRANSITIONS: dict[State, dict[Trigger, State]] = {
     },
     State.RAMPING: _ANYWHERE_AWAKE
     | {
+        Trigger.SUSPENDED: State.SUSPENDED,
         Trigger.RAMP_BEGAN: State.RAMPING,
         Trigger.AMPLITUDE_REACHED: State.THERAPY,
         Trigger.OUTPUT_OFF: State.IDLE,
@@ -43,12 +47,14 @@ TRANSITIONS: dict[State, dict[Trigger, State]] = {
     },
     State.THERAPY: _ANYWHERE_AWAKE
     | {
+        Trigger.SUSPENDED: State.SUSPENDED,
         Trigger.RAMP_BEGAN: State.RAMPING,
         Trigger.OUTPUT_OFF: State.IDLE,
         Trigger.MEASUREMENT_BEGAN: State.MEASURING,
     },
     State.MEASURING: _ANYWHERE_AWAKE
     | {
+        Trigger.SUSPENDED: State.SUSPENDED,
         Trigger.RAMP_BEGAN: State.RAMPING,
         Trigger.OUTPUT_OFF: State.IDLE,
     },
@@ -59,6 +65,16 @@ TRANSITIONS: dict[State, dict[Trigger, State]] = {
         Trigger.OUTPUT_OFF: State.FAULT,
         Trigger.SHELVED: State.SHELF,
     },
-    State.EOS: {Trigger.BATTERY_DEPLETED: State.EOS},
+    State.EOS: {
+        Trigger.BATTERY_DEPLETED: State.EOS,
+        Trigger.BATTERY_RECOVERED: State.IDLE,
+        Trigger.FAULT_LATCHED: State.FAULT,
+    },
+    State.SUSPENDED: _ANYWHERE_AWAKE
+    | {
+        Trigger.RAMP_BEGAN: State.RAMPING,
+        Trigger.OUTPUT_OFF: State.IDLE,
+        Trigger.SUSPENDED: State.SUSPENDED,
+    },
 }
 """A restart leads from every state to BOOT and stands in no row, because it makes a new device."""

@@ -16,6 +16,14 @@ class Timer(Enum):
     BATTERY_CHECK = auto()
     SESSION_IDLE = auto()
     EVENT_RESEND = auto()
+    CHARGING = auto()
+    DOSE = auto()
+    SCHEDULE = auto()
+    MRI_MODE = auto()
+    HOST_SILENCE = auto()
+    USE_PERIOD = auto()
+    FEEDBACK = auto()
+    ECAP_STREAM = auto()
 
 
 class Timers:

@@ -12,16 +12,21 @@ from urllib.parse import parse_qsl, urlsplit
 
 from serial import PortNotOpenError, SerialBase, SerialException
 
+from ipg_emulator.clock import advance
 from ipg_emulator.factory import boot_finished_at, build_device
-from ipg_emulator.faults.lead import LeadFaultError
+from ipg_emulator.faults.lead import LEAD_FAULTS, LeadFaultError
 from ipg_emulator.model import ModelError, load
+from ipg_emulator.surroundings import PresentSurroundings, Surroundings
 
 LONGEST_READ_US = 3_600_000_000
-_OPTIONS = ("seed", "open", "short", "time")
+_OPTIONS = ("seed", *LEAD_FAULTS, "time")
 
 
 class Serial(SerialBase):  # type: ignore[misc] # pyserial is untyped
-    """A virtual device behind pyserial's interface. `firmware` is the device; `monotonic` its clock."""
+    """A virtual device behind pyserial's interface.
+
+    `firmware` is the device, `monotonic` its clock, `surroundings` what happens round it, at the port's present time.
+    """
 
     _port: str | None
     _timeout: float | None
@@ -43,13 +48,14 @@ class Serial(SerialBase):  # type: ignore[misc] # pyserial is untyped
             raise SerialException(f"{self._port}: time is virtual or real, not {options['time']}")
         try:
             model = load(url.netloc + url.path)
-            faults = {int(c): kind for kind in ("open", "short") for c in options.get(kind, "").split(",") if c}
+            faults = {int(c): kind for kind in LEAD_FAULTS for c in options.get(kind, "").split(",") if c}
             self.firmware = build_device(model, seed=int(options.get("seed", "0")), lead_faults=faults)
         except (ModelError, LeadFaultError, ValueError) as error:
             raise SerialException(f"{self._port}: {error}") from error
         self._now = boot_finished_at(model)
         self._real_origin = time.monotonic_ns() // 1000 - self._now if options.get("time") == "real" else None
         self._received = bytearray()
+        self.surroundings = PresentSurroundings(Surroundings(self.firmware), self._present)
         self.is_open = True
 
     def close(self) -> None:
@@ -66,7 +72,7 @@ class Serial(SerialBase):  # type: ignore[misc] # pyserial is untyped
         return self._now / 1_000_000
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass, deadline by deadline: a year in one step gives what many small steps give."""
         self._move_to(self._now + round(seconds * 1_000_000))
 
     @property
@@ -121,10 +127,18 @@ class Serial(SerialBase):  # type: ignore[misc] # pyserial is untyped
     def _follow_real_time(self) -> None:
         if self._real_origin is not None:
             self._move_to(time.monotonic_ns() // 1000 - self._real_origin)
+        self._received += self.firmware.take_output(self._now)
+
+    def _present(self) -> int:
+        self._follow_real_time()
+        return self._now
 
     def _move_to(self, now: int) -> None:
         if self._real_origin is not None:
             time.sleep(max(0, now + self._real_origin - time.monotonic_ns() // 1000) / 1_000_000)
+        for at, said in advance(self.firmware, self._now, now):
+            self._now = at
+            self._received += said
         self._now = max(self._now, now)
         self.firmware.wake(self._now)
         self._received += self.firmware.take_output(self._now)

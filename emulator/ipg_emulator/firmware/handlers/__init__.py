@@ -1,5 +1,5 @@
 """The handlers, one module for each module of commands. Importing this package registers them."""
 
-from ipg_emulator.firmware.handlers import link, log, measurement, power, programs, session, therapy
+from ipg_emulator.firmware.handlers import link, log, measurement, modes, power, programs, schedule, sensing, session, therapy
 
-__all__ = ["link", "log", "measurement", "power", "programs", "session", "therapy"]
+__all__ = ["link", "log", "measurement", "modes", "power", "programs", "schedule", "sensing", "session", "therapy"]

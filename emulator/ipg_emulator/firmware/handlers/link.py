@@ -41,7 +41,6 @@ from ipg_emulator.firmware.memory import areas_checksum, factory_configuration
 
 FIRMWARE_VERSION = "1.0.0"
 CAPABILITY_ROWS_PER_PAGE = 15
-_I32 = 2**31
 
 
 @handles(Ping)
@@ -65,9 +64,14 @@ def identify(_: Identify, context: Context) -> Identity:
 _ALERTS: tuple[tuple[int, Callable[[Context], object]], ...] = (
     (Alert.SESSION_OPEN.value, lambda context: context.link.session),
     (Alert.FAULT_LATCHED.value, lambda context: context.device.memory.latched_faults),
-    (Alert.COMPLIANCE_LIMITED.value, lambda context: context.device.therapy.limited_areas()),
+    (Alert.COMPLIANCE_LIMITED.value, lambda context: context.device.delivery.therapy.limited_areas()),
     (Alert.CLOCK_NOT_SET.value, lambda context: context.device.memory.clock_offset_us is None),
-    (Alert.CYCLE_OFF.value, lambda context: context.device.therapy.cycle_off(context.now)),
+    (Alert.CYCLE_OFF.value, lambda context: context.device.delivery.therapy.cycle_off(context.now)),
+    (Alert.CHARGE_DENSITY_HIGH.value, lambda context: context.device.is_charge_density_high),
+    (Alert.MAGNET_PRESENT.value, lambda context: context.device.modes.magnet_present),
+    (Alert.MRI_MODE.value, lambda context: context.device.memory.mri_until is not None),
+    (Alert.CHARGING.value, lambda context: context.device.supply.is_charging),
+    (Alert.CLOSED_LOOP.value, lambda context: context.device.feedback is not None and context.device.feedback.is_closed),
 )
 
 
@@ -77,7 +81,7 @@ def get_status(_: GetStatus, context: Context) -> DeviceStatus:
     return DeviceStatus(
         state=device.state,
         active_program=device.configuration.active_program,
-        battery_tier=device.battery.tier,
+        battery_tier=device.supply.tier,
         unacknowledged_events=len(context.link.events),
         alerts=Alert(sum([alert for alert, is_up in _ALERTS if is_up(context)])),
         revision=device.configuration.revision,
@@ -108,8 +112,8 @@ def set_time(request: SetTime, context: Context) -> DeviceTime:
     device, now = context.device, context.now
     before = _time(device, now).unix_milliseconds
     device.memory.clock_offset_us = request.unix_milliseconds * 1000 - now
-    change_seconds = (request.unix_milliseconds - before) // 1000
-    device.log(LogCode.CLOCK_SET, max(-_I32, min(change_seconds, _I32 - 1)), now)
+    device.log(LogCode.CLOCK_SET, (request.unix_milliseconds - before) // 1000, now)
+    device.schedule.plan(now)
     return _time(device, now)
 
 
@@ -130,9 +134,9 @@ def self_test(_: SelfTest, context: Context) -> SelfTestReport:
     stored = [program for program in device.configuration.programs if program is not None]
     results = {
         SelfTestItem.PROGRAM_STORAGE: all(areas_checksum(program.areas) == program.checksum for program in stored),
-        SelfTestItem.BATTERY: device.read_battery(now).millivolts > device.model.battery.eos_millivolts,
+        SelfTestItem.BATTERY: device.supply.read(now).millivolts > device.model.battery.eos_millivolts,
         SelfTestItem.OUTPUT_STAGE: FaultCode.OUTPUT_STAGE not in device.memory.latched_faults,
-        SelfTestItem.TEMPERATURE: not device.is_too_hot(now),
+        SelfTestItem.TEMPERATURE: not device.supply.is_too_hot(now),
     }
     passed = sum(item for item, is_good in results.items() if is_good)
     return SelfTestReport(SelfTestItem(passed), SelfTestItem(sum(results) - passed))
@@ -150,6 +154,7 @@ def factory_reset(_: FactoryReset, context: Context) -> Revision:
     device.shadow = None
     revision = device.memory.commit(factory_configuration(device.model, device.configuration.revision + 1))
     device.log(LogCode.FACTORY_RESET, revision, context.now)
+    device.schedule.plan(context.now)
     return Revision(revision)
 
 

@@ -62,8 +62,13 @@ def clear_fault(request: ClearFault, context: Context) -> StateDetail:
 
 
 def _check_cause_gone(device: Device, fault: FaultCode, now: int) -> None:
-    known = device.measurements.of_contact.get(device.memory.faults[fault].contact)
-    if fault is FaultCode.SHORT_CIRCUIT and known is not None and known.verdict is ImpedanceVerdict.SHORT:
-        raise Refused(Status.SHORT_CIRCUIT, CircuitDetail(known.cathode, known.ohms))
-    if fault is FaultCode.OVER_TEMPERATURE and device.is_too_hot(now):
+    if fault is FaultCode.SHORT_CIRCUIT:
+        for known in device.delivery.measurements.of_contact.values():
+            if known.verdict is ImpedanceVerdict.SHORT:
+                raise Refused(Status.SHORT_CIRCUIT, CircuitDetail(known.cathode, known.ohms))
+    still_there = {
+        FaultCode.OVER_TEMPERATURE: device.supply.is_too_hot,
+        FaultCode.USE_PERIOD_OVER: device.use_period.is_over,
+    }
+    if fault in still_there and still_there[fault](now):
         raise Refused(Status.FAULT_LATCHED, FaultDetail(fault))

@@ -8,6 +8,8 @@ from ipg_protocol.commands.measurement import (
     MeasureImpedance,
     MeasurementStarted,
     ReadImpedance,
+    ReadTemperature,
+    Temperature,
 )
 from ipg_protocol.refusal import BusyDetail, SafetyRule
 from ipg_protocol.vocabulary import State, Status
@@ -23,7 +25,7 @@ ROWS_PER_PAGE = 30
 def measure_impedance(request: MeasureImpedance, context: Context) -> MeasurementStarted:
     device, now = context.device, context.now
     if device.state is State.MEASURING:
-        raise Refused(Status.BUSY, BusyDetail(device.measurement_left_us(now) // 1000 + 1))
+        raise Refused(Status.BUSY, BusyDetail(device.delivery.measurement_left_us(now) // 1000 + 1))
     cathodes = [contact for contact in range(len(device.model.contacts)) if contact != request.anode]
     if request.cathode != ALL_CONTACTS:
         check_contact(device.model, request, "cathode", request.cathode)
@@ -31,12 +33,17 @@ def measure_impedance(request: MeasureImpedance, context: Context) -> Measuremen
     check_contact(device.model, request, "anode", request.anode)
     if not cathodes or request.cathode == request.anode:
         raise unsafe(SafetyRule.CONTACT_REPEATED, area=WHOLE_PROGRAM, value=request.cathode, limit=1)
-    measurement = device.measure([(cathode, request.anode) for cathode in cathodes], now)
-    return MeasurementStarted(measurement.number, len(cathodes), len(cathodes) * device.pair_us // 1000)
+    measurement = device.delivery.measure([(cathode, request.anode) for cathode in cathodes], now)
+    return MeasurementStarted(measurement.number, len(cathodes), len(cathodes) * device.delivery.pair_us // 1000)
 
 
 @handles(ReadImpedance)
 def read_impedance(request: ReadImpedance, context: Context) -> ImpedancePage:
-    last = context.device.measurements.last
+    last = context.device.delivery.measurements.last
     rows = tuple(last.rows[request.first : request.first + ROWS_PER_PAGE])
     return ImpedancePage(last.number, len(last.pairs), len(last.rows), rows)
+
+
+@handles(ReadTemperature)
+def read_temperature(_: ReadTemperature, context: Context) -> Temperature:
+    return Temperature(context.device.board.temperature_millicelsius(context.now))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from ipg_protocol.command import Request
 from ipg_protocol.commands.link import Revision
 from ipg_protocol.commands.log import LogCode
@@ -22,6 +21,7 @@ from ipg_protocol.commands.programs import (
     SelectProgram,
     WriteProgramBlock,
 )
+from ipg_protocol.commands.therapy import TherapyCause
 from ipg_protocol.refusal import Done, RevisionDetail, SafetyRule, StateDetail
 from ipg_protocol.vocabulary import Status
 
@@ -29,7 +29,7 @@ from ipg_emulator.firmware.device import Device, Shadow
 from ipg_emulator.firmware.dispatch import Context, handles
 from ipg_emulator.firmware.memory import Program, areas_checksum
 from ipg_emulator.firmware.refusal import Refused, out_of_range, unsafe
-from ipg_emulator.firmware.rules import WHOLE_PROGRAM, check_block, check_rates
+from ipg_emulator.firmware.rules import WHOLE_PROGRAM, check_areas, check_block, is_charge_density_high
 
 SUMMARIES_PER_PAGE = 10
 
@@ -66,7 +66,7 @@ def _check_slot(device: Device, request: Request[Any], number: int) -> None:
 
 
 def _check_not_in_use(device: Device, number: int) -> None:
-    if number == device.configuration.active_program and device.is_using_active_program:
+    if device.delivery.is_using(number):
         raise Refused(Status.WRONG_STATE, StateDetail(device.state))
 
 
@@ -82,11 +82,7 @@ def read_program(request: ReadProgram, context: Context) -> ProgramArea:
 def select_program(request: SelectProgram, context: Context) -> ProgramSelected:
     device, now = context.device, context.now
     _stored_program(device, request, request.program)
-    was_active = device.configuration.active_program
-    device.memory.commit(msgspec.structs.replace(device.configuration, active_program=request.program))
-    device.log(LogCode.PROGRAM_SELECTED, request.program, now)
-    if request.program != was_active:
-        device.switch_program(now)
+    device.select(request.program, TherapyCause.COMMAND, now)
     return ProgramSelected(request.program, device.state)
 
 
@@ -131,10 +127,13 @@ def commit_program(request: CommitProgram, context: Context) -> Revision:
         raise unsafe(SafetyRule.BLOCKS_CHECKSUM, area=WHOLE_PROGRAM, value=checksum, limit=request.checksum)
     for area in areas:
         check_block(device.model, device.configuration.limits, WriteProgramBlock(request.program, area), area)
-    check_rates(device.model, areas)
+    check_areas(device.model, areas)
     revision = device.memory.store_program(request.program, Program(shadow.name, areas, 0, checksum))
     device.shadow = None
     device.log(LogCode.PROGRAM_WRITTEN, request.program, context.now)
+    for area in areas:
+        if is_charge_density_high(device.model, area):
+            device.log(LogCode.CHARGE_DENSITY_WARNED, area.area, context.now)
     return Revision(revision)
 
 

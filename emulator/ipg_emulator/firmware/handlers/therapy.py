@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 from ipg_protocol.command import Request
 from ipg_protocol.commands.log import LogCode
-from ipg_protocol.commands.measurement import ImpedanceVerdict
 from ipg_protocol.commands.programs import AreaSettings
 from ipg_protocol.commands.therapy import (
     Amplitude,
@@ -27,54 +26,45 @@ from ipg_protocol.commands.therapy import (
     TherapyState,
     WriteLimits,
 )
-from ipg_protocol.refusal import BatteryDetail, CircuitDetail, FaultDetail, RevisionDetail
-from ipg_protocol.vocabulary import BatteryTier, State, Status
+from ipg_protocol.refusal import RevisionDetail
+from ipg_protocol.vocabulary import State, Status
 
 from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import Context, handles
-from ipg_emulator.firmware.memory import Program
 from ipg_emulator.firmware.refusal import Refused, out_of_range
 from ipg_emulator.firmware.rules import (
     amplitude_bounds,
     charge_per_phase_nanocoulombs,
-    check_rates,
+    check_areas,
     check_safety,
     check_value,
+    highest_microamps,
+    is_charge_density_high,
 )
+from ipg_emulator.firmware.start import check_start
+from ipg_emulator.model import DeviceModel
 
 
 def _state(device: Device, now: int) -> TherapyState:
-    left = device.therapy.ramp_end - now if device.state is State.RAMPING else 0
+    left = device.delivery.therapy.ramp_end - now if device.state is State.RAMPING else 0
     return TherapyState(device.state, max(left, 0) // 1000)
 
 
 @handles(StartTherapy)
 def start_therapy(_: StartTherapy, context: Context) -> TherapyState:
     device, now = context.device, context.now
-    if device.memory.latched_faults:
-        raise Refused(Status.FAULT_LATCHED, FaultDetail(device.memory.latched_faults[0]))
-    if device.battery.tier is BatteryTier.EOS:
-        millivolts = device.read_battery(now).millivolts
-        raise Refused(Status.BATTERY_TOO_LOW, BatteryDetail(BatteryTier.EOS, millivolts, device.model.battery.eos_millivolts))
-    _check_circuit(device, device.require_program())
-    device.start_therapy(now)
+    check_start(device, device.configuration.active_program, now)
+    device.delivery.start(now)
     return _state(device, now)
-
-
-def _check_circuit(device: Device, program: Program) -> None:
-    for share in (share for area in program.areas for share in area.contacts):
-        known = device.measurements.of_contact.get(share.contact)
-        if known is not None and known.verdict is ImpedanceVerdict.OPEN:
-            raise Refused(Status.OPEN_CIRCUIT, CircuitDetail(share.contact, known.ohms))
 
 
 @handles(StopTherapy)
 def stop_therapy(request: StopTherapy, context: Context) -> TherapyState:
-    context.device.stop_therapy(request.mode, context.now)
+    context.device.delivery.stop(request.mode, context.now)
     return _state(context.device, context.now)
 
 
-def _area(device: Device, request: Request[Any], number: int) -> AreaSettings:
+def area_of(device: Device, request: Request[Any], number: int) -> AreaSettings:
     """An area of the active program, or the refusal that says which there are."""
     program = device.require_program()
     if number >= len(program.areas):
@@ -83,17 +73,21 @@ def _area(device: Device, request: Request[Any], number: int) -> AreaSettings:
 
 
 def _apply(context: Context, settings: AreaSettings, code: LogCode, value: int) -> int:
-    device = context.device
+    device, areas = context.device, context.device.require_program().areas
     check_safety(device.model, device.configuration.limits, settings)
+    check_areas(device.model, [settings if area.area == settings.area else area for area in areas])
+    is_new = not is_charge_density_high(device.model, areas[settings.area])
     revision = device.change_area(settings, context.now)
-    device.log(code, min(value, 2**31 - 1), context.now)
+    device.log(code, value, context.now)
+    if is_new and is_charge_density_high(device.model, settings):
+        device.log(LogCode.CHARGE_DENSITY_WARNED, settings.area, context.now)
     return revision
 
 
 @handles(SetAmplitude)
 def set_amplitude(request: SetAmplitude, context: Context) -> Amplitude:
     device, value = context.device, request.amplitude_microamps
-    area = _area(device, request, request.area)
+    area = area_of(device, request, request.area)
     grid = device.model.ranges.amplitude_microamps
     low, high = amplitude_bounds(device.model, device.configuration.limits, area, context.role)
     if not low <= value <= high:
@@ -111,7 +105,7 @@ def _set_amplitude(context: Context, area: AreaSettings, microamps: int) -> Ampl
 @handles(StepAmplitude)
 def step_amplitude(request: StepAmplitude, context: Context) -> Amplitude:
     device = context.device
-    area = _area(device, request, request.area)
+    area = area_of(device, request, request.area)
     revision = device.configuration.revision
     if request.expected_revision != revision:
         raise Refused(Status.CONFLICT, RevisionDetail(revision))
@@ -130,7 +124,7 @@ def step_amplitude(request: StepAmplitude, context: Context) -> Amplitude:
 @handles(SetPulseWidth)
 def set_pulse_width(request: SetPulseWidth, context: Context) -> PulseWidth:
     device, value = context.device, request.pulse_width_us
-    area = _area(device, request, request.area)
+    area = area_of(device, request, request.area)
     limits = device.configuration.limits
     check_value(request, "pulse_width_us", value, device.model.ranges.pulse_width_us, maximum=limits.pulse_width_us)
     settings = msgspec.structs.replace(area, pulse_width_us=value)
@@ -140,12 +134,10 @@ def set_pulse_width(request: SetPulseWidth, context: Context) -> PulseWidth:
 @handles(SetRate)
 def set_rate(request: SetRate, context: Context) -> Rate:
     device, value = context.device, request.rate_millihertz
-    area = _area(device, request, request.area)
+    area = area_of(device, request, request.area)
     limits = device.configuration.limits
     check_value(request, "rate_millihertz", value, device.model.ranges.rate_millihertz, maximum=limits.rate_millihertz)
     settings = msgspec.structs.replace(area, rate_millihertz=value)
-    others = tuple(a for a in device.require_program().areas if a.area != area.area)
-    check_rates(device.model, (*others, settings))
     return Rate(area.area, value, _apply(context, settings, LogCode.RATE_SET, value))
 
 
@@ -154,13 +146,11 @@ def read_limits(_: ReadLimits, context: Context) -> Limits:
     return context.device.configuration.limits
 
 
-_USED: dict[str, Callable[[AreaSettings], int]] = {
-    "amplitude_microamps": lambda a: max(a.amplitude_microamps, a.patient_maximum_microamps),
-    "pulse_width_us": lambda a: a.pulse_width_us,
-    "rate_millihertz": lambda a: a.rate_millihertz,
-    "charge_per_phase_nanocoulombs": lambda a: charge_per_phase_nanocoulombs(
-        max(a.amplitude_microamps, a.patient_maximum_microamps), a.pulse_width_us
-    ),
+_USED: dict[str, Callable[[DeviceModel, AreaSettings], int]] = {
+    "amplitude_microamps": lambda _, area: highest_microamps(area),
+    "pulse_width_us": lambda _, area: area.pulse_width_us,
+    "rate_millihertz": lambda _, area: area.rate_millihertz,
+    "charge_per_phase_nanocoulombs": lambda model, area: charge_per_phase_nanocoulombs(model, area, highest_microamps(area)),
 }
 """What an area asks of each limit."""
 
@@ -173,7 +163,7 @@ def _check_limits(device: Device, request: WriteLimits) -> None:
         value: int = getattr(request, name)
         allowed = getattr(ranges, name, None)
         highest = allowed.maximum if allowed else device.model.limits.charge_per_phase_nanocoulombs.value
-        lowest = max((used(area) for area in stored), default=allowed.minimum if allowed else 0)
+        lowest = max((used(device.model, area) for area in stored), default=allowed.minimum if allowed else 0)
         if not lowest <= value <= highest:
             raise out_of_range(request, name, lowest, highest, value=value, step=allowed.step_at(value) if allowed else 1)
         if allowed:
@@ -198,4 +188,4 @@ def write_limits(request: WriteLimits, context: Context) -> Limits:
 
 @handles(ReadTherapy)
 def read_therapy(request: ReadTherapy, context: Context) -> AreaTherapy:
-    return context.device.therapy.report(_area(context.device, request, request.area), context.now)
+    return context.device.delivery.therapy.report(area_of(context.device, request, request.area), context.now)

@@ -1,0 +1,166 @@
+"""What happens to the patient and round the device: postures, a magnet, a charger, broken leads. Never over the link."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from ipg_emulator.board.assembly import VirtualBoard
+from ipg_emulator.firmware import Firmware
+from ipg_emulator.model import Supply
+
+PERFECT_COUPLING_PERMILLE = 1000
+
+
+class SurroundingsError(ValueError):
+    """Something cannot happen to this device, such as charging one that has no charger."""
+
+
+class Surroundings:
+    """The world of one device. Every act has its time in microseconds, which must not go backwards, and is sensed at once."""
+
+    def __init__(self, firmware: Firmware) -> None:
+        """Take hold of the world of a virtual device.
+
+        Raises:
+            TypeError: the firmware runs on a board that is not a virtual one.
+        """
+        if not isinstance(firmware.board, VirtualBoard):
+            raise TypeError(f"only a virtual board has surroundings, not a {type(firmware.board).__name__}")
+        self._firmware = firmware
+        self._board = firmware.board
+
+    # The patient
+
+    def take_posture(self, name: str, now: int) -> None:
+        """The patient moves into another posture.
+
+        Raises:
+            PostureError: there is no such posture.
+        """
+        self._firmware.wake(now)
+        self._board.patient.take_posture(name, now)
+        self._firmware.board_changed(now)
+
+    def cough(self, now: int) -> None:
+        """The patient coughs once."""
+        self._firmware.wake(now)
+        self._board.patient.cough(now)
+        self._firmware.board_changed(now)
+
+    # The leads
+
+    def migrate_leads(self, contacts: float, now: int) -> None:
+        """The leads shift along the cord by so many contacts.
+
+        Raises:
+            SurroundingsError: that is no distance.
+        """
+        if not math.isfinite(contacts):
+            raise SurroundingsError(f"leads shift by a number of contacts, not by {contacts}")
+        self._firmware.wake(now)
+        self._board.patient.migrate_leads(contacts)
+        self._firmware.board_changed(now)
+
+    def break_lead(self, contact: int, fault: str, now: int) -> None:
+        """A contact's conductor or insulation breaks.
+
+        Raises:
+            LeadFaultError: there is no such fault, or no such contact.
+        """
+        self._firmware.wake(now)
+        self._board.electrodes.break_contacts({contact: fault})
+        self._firmware.board_changed(now)
+
+    def mend_lead(self, contact: int, now: int) -> None:
+        """A contact is sound again."""
+        self._firmware.wake(now)
+        self._board.electrodes.mend(contact)
+        self._firmware.board_changed(now)
+
+    # What is held near
+
+    def magnet(self, present: bool, now: int) -> None:
+        """A magnet comes, or goes."""
+        self._firmware.wake(now)
+        self._board.magnet_present = present
+        self._firmware.board_changed(now)
+
+    def charger(self, coupling_permille: int, now: int) -> None:
+        """The external charger is laid over the implant, moved, or (0) taken away; 1000 is perfect alignment.
+
+        Raises:
+            SurroundingsError: the device cannot be charged, or the coupling is not from 0 to 1000.
+        """
+        if self._board.charger is None:
+            raise SurroundingsError(f"{self._firmware.model.name} has no charger")
+        if not 0 <= coupling_permille <= PERFECT_COUPLING_PERMILLE:
+            raise SurroundingsError(f"coupling is 0 to {PERFECT_COUPLING_PERMILLE} permille, got {coupling_permille}")
+        self._firmware.wake(now)
+        self._board.charger.place(coupling_permille, now)
+        self._firmware.board_changed(now)
+
+    # The supply
+
+    def worn_disc(self, present: bool, now: int) -> None:
+        """The disc that feeds the device is put on, or lifted: without it the device is dead.
+
+        Raises:
+            SurroundingsError: the device does not live on a worn disc.
+        """
+        self._check_supply(Supply.WORN)
+        if present:
+            self._firmware.power_restored(now)
+        else:
+            self._firmware.power_lost(now)
+
+    def replace_battery(self, now: int) -> None:
+        """A new cell is put in; the device boots on it.
+
+        Raises:
+            SurroundingsError: the device's cell cannot be replaced.
+        """
+        self._check_supply(Supply.REPLACEABLE)
+        self._firmware.power_lost(now)
+        self._board.power.replace(now)
+        self._firmware.power_restored(now)
+
+    def _check_supply(self, supply: Supply) -> None:
+        model = self._firmware.model
+        if model.battery.supply is not supply:
+            raise SurroundingsError(f"the supply of {model.name} is {model.battery.supply.value}, not {supply.value}")
+
+
+class PresentSurroundings:
+    """The same world for those who keep no time: every act happens at the present that `clock` tells, in microseconds."""
+
+    def __init__(self, surroundings: Surroundings, clock: Callable[[], int]) -> None:
+        self._surroundings = surroundings
+        self._clock = clock
+
+    def take_posture(self, name: str) -> None:
+        self._surroundings.take_posture(name, self._clock())
+
+    def cough(self) -> None:
+        self._surroundings.cough(self._clock())
+
+    def migrate_leads(self, contacts: float) -> None:
+        self._surroundings.migrate_leads(contacts, self._clock())
+
+    def break_lead(self, contact: int, fault: str) -> None:
+        self._surroundings.break_lead(contact, fault, self._clock())
+
+    def mend_lead(self, contact: int) -> None:
+        self._surroundings.mend_lead(contact, self._clock())
+
+    def magnet(self, present: bool) -> None:
+        self._surroundings.magnet(present, self._clock())
+
+    def charger(self, coupling_permille: int) -> None:
+        self._surroundings.charger(coupling_permille, self._clock())
+
+    def worn_disc(self, present: bool) -> None:
+        self._surroundings.worn_disc(present, self._clock())
+
+    def replace_battery(self) -> None:
+        self._surroundings.replace_battery(self._clock())
