@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 from ipg_protocol.commands.link import Capability, CapabilityRow
 from ipg_protocol.commands.programs import CASE_CONTACT, Waveform
+
+from ipg_host.units import AmplitudeUnit
 
 
 class Contact(msgspec.Struct, frozen=True):
@@ -32,31 +35,49 @@ class WaveformTiming(msgspec.Struct, frozen=True):
     waveform: Waveform
     recharge_phases: int
     interphase_us: int
+    recharge_us: int
 
 
 class Capabilities(msgspec.Struct, frozen=True):
-    """What a device has and can do. Ranges come in segments of rising value, each with its own step."""
+    """What a device has and can do. Ranges come in segments of rising value, each with its own step.
+
+    Each range and each figure is the capability of that name. A limit of 0 is one that the device does not have.
+    """
 
     contacts: tuple[Contact, ...]
     waveforms: tuple[WaveformTiming, ...]
     opcodes: tuple[int, ...]
-    program_slots: int
-    areas_per_program: int
+    amplitude_unit: AmplitudeUnit
+    rechargeable_battery: bool
     amplitude_microamps: tuple[Segment, ...]
     pulse_width_us: tuple[Segment, ...]
     rate_millihertz: tuple[Segment, ...]
+    burst_pulses: tuple[Segment, ...]
+    intra_burst_millihertz: tuple[Segment, ...]
     ramp_seconds: tuple[Segment, ...]
     cycle_on_seconds: tuple[Segment, ...]
     cycle_off_seconds: tuple[Segment, ...]
+    dose_seconds: tuple[Segment, ...]
+    program_slots: int
+    areas_per_program: int
     charge_per_phase_nanocoulombs: int
+    charge_density_nanocoulombs_per_square_millimetre: int
+    shannon_k_permille: int
     contact_current_microamps: int
     sum_of_rates_millihertz: int
+    dose_charge_microcoulombs: int
+    doses_per_day: int
+    use_period_days: int
     compliance_millivolts: int
     open_above_ohms: int
     short_below_ohms: int
     stop_ramp_ms: int
+    host_silence_ms: int
     log_entries: int
-    rechargeable_battery: bool
+    schedule_rows: int
+    mri_minutes: int
+    feedback_target_microvolts: int
+    feedback_gain_permille: int
 
     @property
     def has_case(self) -> bool:
@@ -68,7 +89,7 @@ def _contact(row: CapabilityRow) -> Contact:
 
 
 def _waveform(row: CapabilityRow) -> WaveformTiming:
-    return WaveformTiming(Waveform(row.index), row.minimum, row.maximum)
+    return WaveformTiming(Waveform(row.index), row.minimum, row.maximum, row.step)
 
 
 def _segments(rows: Sequence[CapabilityRow]) -> tuple[Segment, ...]:
@@ -79,30 +100,23 @@ def _figure(rows: Sequence[CapabilityRow]) -> int:
     return rows[0].maximum if rows else 0
 
 
+_RANGES = tuple(field.name for field in msgspec.structs.fields(Capabilities) if field.type == tuple[Segment, ...])
+_FIGURES = tuple(field.name for field in msgspec.structs.fields(Capabilities) if field.type is int)
+
+
 def capabilities_from(rows: Iterable[CapabilityRow]) -> Capabilities:
     """The rows, sorted by what they speak of. What a device does not list is empty or 0."""
     by_kind: dict[Capability, list[CapabilityRow]] = {kind: [] for kind in Capability}
     for row in rows:
         by_kind[row.capability].append(row)
+    ranges: dict[str, Any] = {name: _segments(by_kind[Capability[name.upper()]]) for name in _RANGES}
+    figures: dict[str, Any] = {name: _figure(by_kind[Capability[name.upper()]]) for name in _FIGURES}
     return Capabilities(
         contacts=tuple(_contact(row) for row in by_kind[Capability.CONTACT]),
         waveforms=tuple(_waveform(row) for row in by_kind[Capability.WAVEFORM]),
         opcodes=tuple(row.index for row in by_kind[Capability.COMMAND]),
-        program_slots=_figure(by_kind[Capability.PROGRAM_SLOTS]),
-        areas_per_program=_figure(by_kind[Capability.AREAS_PER_PROGRAM]),
-        amplitude_microamps=_segments(by_kind[Capability.AMPLITUDE_MICROAMPS]),
-        pulse_width_us=_segments(by_kind[Capability.PULSE_WIDTH_US]),
-        rate_millihertz=_segments(by_kind[Capability.RATE_MILLIHERTZ]),
-        ramp_seconds=_segments(by_kind[Capability.RAMP_SECONDS]),
-        cycle_on_seconds=_segments(by_kind[Capability.CYCLE_ON_SECONDS]),
-        cycle_off_seconds=_segments(by_kind[Capability.CYCLE_OFF_SECONDS]),
-        charge_per_phase_nanocoulombs=_figure(by_kind[Capability.CHARGE_PER_PHASE_NANOCOULOMBS]),
-        contact_current_microamps=_figure(by_kind[Capability.CONTACT_CURRENT_MICROAMPS]),
-        sum_of_rates_millihertz=_figure(by_kind[Capability.SUM_OF_RATES_MILLIHERTZ]),
-        compliance_millivolts=_figure(by_kind[Capability.COMPLIANCE_MILLIVOLTS]),
-        open_above_ohms=_figure(by_kind[Capability.OPEN_ABOVE_OHMS]),
-        short_below_ohms=_figure(by_kind[Capability.SHORT_BELOW_OHMS]),
-        stop_ramp_ms=_figure(by_kind[Capability.STOP_RAMP_MS]),
-        log_entries=_figure(by_kind[Capability.LOG_ENTRIES]),
+        amplitude_unit=AmplitudeUnit(_figure(by_kind[Capability.AMPLITUDE_UNIT])),
         rechargeable_battery=bool(_figure(by_kind[Capability.RECHARGEABLE_BATTERY])),
+        **ranges,
+        **figures,
     )

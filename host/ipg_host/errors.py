@@ -13,6 +13,7 @@ from ipg_protocol.refusal import (
     BusyDetail,
     CircuitDetail,
     FaultDetail,
+    FieldDetail,
     RangeDetail,
     RevisionDetail,
     RoleDetail,
@@ -36,6 +37,22 @@ class MeasurementInterrupted(IpgError):
         super().__init__(f"the measurement was stopped after {measured} of {planned} pairs")
         self.measured = measured
         self.planned = planned
+
+
+class DoesNotFit(IpgError):
+    """Programs of one device that another does not take; nothing was written. `misfits` has a line for each value."""
+
+    def __init__(self, misfits: tuple[str, ...]) -> None:
+        super().__init__("nothing was written, because some values do not fit:\n  " + "\n  ".join(misfits))
+        self.misfits = misfits
+
+
+class NotAsWritten(IpgError):
+    """What was read back from slot `program` is not what was written."""
+
+    def __init__(self, program: int) -> None:
+        super().__init__(f"program {program} was written, but what was read back differs")
+        self.program = program
 
 
 class LinkError(IpgError):
@@ -136,6 +153,14 @@ class Unsafe(Refused):
     @property
     def detail(self) -> SafetyDetail:
         return cast("SafetyDetail", self._detail)
+
+
+class NotSupported(Refused):
+    """This model does not have the command, or what one of its fields asks for."""
+
+    @property
+    def detail(self) -> FieldDetail:
+        return cast("FieldDetail", self._detail)
 
 
 class Busy(Refused):

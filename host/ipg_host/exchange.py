@@ -10,6 +10,7 @@ from ipg_protocol import CATALOGUE, Command, Message, Request
 from ipg_protocol.commands.link import SelfTest
 from ipg_protocol.commands.measurement import MeasureImpedance
 from ipg_protocol.commands.programs import BeginProgramWrite, WriteProgramBlock
+from ipg_protocol.commands.sensing import StartEcapStream, StopEcapStream
 from ipg_protocol.commands.session import CloseSession, OpenSession
 from ipg_protocol.commands.therapy import StopTherapy
 
@@ -40,6 +41,8 @@ _LANE_OF: dict[type[Message], Lane] = {
     WriteProgramBlock: Lane.ACT,
     MeasureImpedance: Lane.ACT,
     SelfTest: Lane.ACT,
+    StartEcapStream: Lane.ACT,
+    StopEcapStream: Lane.ACT,
 }
 
 

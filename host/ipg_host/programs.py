@@ -1,12 +1,13 @@
 """Programs as TOML: `name` and `[[areas]]` with the same keys that a device model's own programs have.
 
-A key that ends in a unit holds a whole number (`amplitude_microamps = 2000`); without it, text (`amplitude = "2 mA"`).
+A key that ends in a unit holds a whole number (`amplitude_microamps = 2000`); without it, text (`amplitude = "2 mA"`, and of a
+magnetic waveform, whose amplitudes are permille of the device's maximum output, `amplitude = "45 %"`).
 """
 
 from __future__ import annotations
 
 import json
-import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,19 +15,25 @@ import msgspec
 from ipg_protocol.commands.programs import AreaSettings, ContactShare, Waveform
 
 from ipg_host.errors import InputError
-from ipg_host.units import Quantity, contact_name, parse_contact, parse_quantity
+from ipg_host.tables import load, read_tables
+from ipg_host.units import QUANTITY_OF_AMPLITUDE, AmplitudeUnit, Quantity, contact_name, parse_contact, parse_quantity
 
 _FULL_SHARE_PERMILLE = 1000
 
-_KEY_OF_QUANTITY = {
-    "amplitude": ("amplitude_microamps", Quantity.CURRENT),
-    "patient_minimum": ("patient_minimum_microamps", Quantity.CURRENT),
-    "patient_maximum": ("patient_maximum_microamps", Quantity.CURRENT),
+_AMPLITUDES = {
+    "amplitude": "amplitude_microamps",
+    "patient_minimum": "patient_minimum_microamps",
+    "patient_maximum": "patient_maximum_microamps",
+}
+
+_QUANTITIES = {
     "pulse_width": ("pulse_width_us", Quantity.WIDTH),
     "rate": ("rate_millihertz", Quantity.RATE),
+    "intra_burst": ("intra_burst_millihertz", Quantity.RATE),
     "ramp": ("ramp_seconds", Quantity.DURATION),
     "cycle_on": ("cycle_on_seconds", Quantity.DURATION),
     "cycle_off": ("cycle_off_seconds", Quantity.DURATION),
+    "dose": ("dose_seconds", Quantity.DURATION),
 }
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
@@ -51,8 +58,11 @@ class _AreaTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patient_minimum_microamps: Count
     patient_maximum_microamps: Count
     contacts: dict[str, Permille]
+    burst_pulses: Byte = 1
+    intra_burst_millihertz: Count = 0
     cycle_on_seconds: Count = 0
     cycle_off_seconds: Count = 0
+    dose_seconds: Count = 0
 
 
 class _ProgramTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,14 +76,7 @@ def load_program(path: Path) -> Program:
     Raises:
         InputError: it cannot be read, or does not describe a program; the text names the file, the place, and what is allowed.
     """
-    try:
-        return parse_program(path.read_text())
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text") from error
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    return load(path, parse_program)
 
 
 def parse_program(text: str) -> Program:
@@ -82,31 +85,27 @@ def parse_program(text: str) -> Program:
     Raises:
         InputError: it does not describe one; names the place and what is allowed.
     """
-    try:
-        raw = tomllib.loads(text)
-        raw["areas"] = _with_whole_numbers(raw.get("areas", []))
-        table = msgspec.convert(raw, _ProgramTable)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise InputError(str(error)) from error
+    table = read_tables(text, "areas", _whole_number, _ProgramTable)
     if len(table.name.encode()) > 16:
         raise InputError(f"name {table.name!r} takes {len(table.name.encode())} bytes, and at most 16 are allowed")
     return Program(table.name, tuple(_settings(area, index) for index, area in enumerate(table.areas)))
 
 
-def _with_whole_numbers(areas: Any) -> Any:
-    """Areas with each quantity that is written as text under the key that holds it as a number."""
-    tables = msgspec.convert(areas, list[dict[str, Any]])
-    return [dict(_whole_number(f"areas[{index}]", *item) for item in table.items()) for index, table in enumerate(tables)]
+def amplitude_unit(waveform: Waveform | None) -> AmplitudeUnit:
+    """What the amplitudes of an area with this waveform are counted in."""
+    magnetic = waveform is Waveform.MAGNETIC_BIPHASIC
+    return AmplitudeUnit.PERMILLE_OF_MAXIMUM if magnetic else AmplitudeUnit.MICROAMPS
 
 
-def _whole_number(place: str, key: str, value: Any) -> tuple[str, Any]:
-    if key not in _KEY_OF_QUANTITY:
-        return key, value
-    number_key, quantity = _KEY_OF_QUANTITY[key]
-    try:
-        return number_key, parse_quantity(str(value), quantity)
-    except InputError as error:
-        raise InputError(f"{place}.{key}: {error}") from error
+def _whole_number(area: Mapping[str, Any], key: str) -> tuple[str, Any]:
+    """The key that holds what `key` says as a whole number, and the number."""
+    if key in _AMPLITUDES:
+        quantity = QUANTITY_OF_AMPLITUDE[amplitude_unit(Waveform.__members__.get(str(area.get("waveform"))))]
+        return _AMPLITUDES[key], parse_quantity(str(area[key]), quantity)
+    if key in _QUANTITIES:
+        number_key, quantity = _QUANTITIES[key]
+        return number_key, parse_quantity(str(area[key]), quantity)
+    return key, area[key]
 
 
 def _settings(table: _AreaTable, area: int) -> AreaSettings:
@@ -141,6 +140,19 @@ def program_toml(program: Program) -> str:
 
 def _area_toml(settings: AreaSettings) -> str:
     shares = ", ".join(f'"{contact_name(share.contact)}" = {share.permille}' for share in settings.contacts)
-    numbers = {key: getattr(settings, key) for key in _AreaTable.__struct_fields__ if key not in ("waveform", "contacts")}
-    lines = [f'waveform = "{settings.waveform.name}"', *(f"{key} = {value}" for key, value in numbers.items())]
+    lines = [f'waveform = "{settings.waveform.name}"', *_numbers(settings)]
     return "\n".join(["\n[[areas]]", *lines, f"contacts = {{ {shares} }}\n"])
+
+
+def _numbers(settings: AreaSettings) -> Iterator[str]:
+    """The lines of an area's numbers; what is as it is when left out is left out."""
+    in_percent = amplitude_unit(settings.waveform) is AmplitudeUnit.PERMILLE_OF_MAXIMUM
+    percent_key = {number_key: key for key, number_key in _AMPLITUDES.items()} if in_percent else {}
+    for field in msgspec.structs.fields(_AreaTable):
+        if field.name in ("waveform", "contacts"):
+            continue
+        value: int = getattr(settings, field.name)
+        if field.name in percent_key:
+            yield f'{percent_key[field.name]} = "{value / 10:g} %"'
+        elif value != field.default:
+            yield f"{field.name} = {value}"

@@ -26,7 +26,7 @@ from ipg_protocol import (
     encode_frame,
     request_frame,
 )
-from ipg_protocol.commands.link import ResetHappened
+from ipg_protocol.commands.link import Capability, CapabilityPage, ResetHappened
 from ipg_protocol.commands.session import CloseSession, ClosingReason, OpenSession, SessionClosing
 from ipg_protocol.commands.session import Session as SessionTerms
 
@@ -34,6 +34,7 @@ from ipg_host.errors import GarbageAnswer, InputError, IpgError, LinkError, NoAn
 from ipg_host.exchange import Exchange, Lane
 from ipg_host.inbox import Inbox
 from ipg_host.refusals import refusal
+from ipg_host.units import AmplitudeUnit
 
 FIRST_TIMEOUT_US = 150_000
 MAXIMUM_SENDS = 5
@@ -78,6 +79,7 @@ class Session:
         self._last_id = 0
         self._last_transaction = 0
         self._boot_counter: int | None = None
+        self._amplitude_unit = AmplitudeUnit.MICROAMPS
         self._inbox = Inbox()
         self._undelivered: deque[Message] = deque()
         self._lost: LinkError | None = None
@@ -219,7 +221,7 @@ class Session:
         if exchange.sends == 1:
             self._note_round_trip(now - exchange.sent_at)
         if reply.status is Status.OK:
-            self._note_session(exchange, reply.body)
+            self._note(exchange, reply.body)
             self._conclude(exchange, now, answer=reply.body)
         else:
             self._conclude(exchange, now, error=self._refused(exchange, reply))
@@ -230,19 +232,23 @@ class Session:
             if exchange.acts and exchange.sends > 1:
                 # An earlier send may have been carried out before the session was lost, and its answer with it.
                 return OutcomeUnknown(exchange.request, "the session was lost meanwhile")
-        return refusal(exchange.request, reply)
+        return refusal(exchange.request, reply, self._amplitude_unit)
 
     def _note_round_trip(self, round_trip_us: int) -> None:
         smoothed = self.smoothed_round_trip_us
         self.smoothed_round_trip_us = round_trip_us if smoothed is None else smoothed + (round_trip_us - smoothed) / 8
 
-    def _note_session(self, exchange: Exchange[Any], answer: Message) -> None:
+    def _note(self, exchange: Exchange[Any], answer: Message) -> None:
         if isinstance(answer, SessionTerms):
             self.terms = answer
             self._last_transaction = max(self._last_transaction, answer.last_transaction)
             self._note_boot(answer.boot_counter)
         elif isinstance(exchange.request, CloseSession):
             self.terms = None
+        elif isinstance(answer, CapabilityPage):
+            for row in answer.rows:
+                if row.capability is Capability.AMPLITUDE_UNIT:
+                    self._amplitude_unit = AmplitudeUnit(bool(row.maximum))
 
     def _note_boot(self, boot_counter: int) -> None:
         if self._boot_counter not in (None, boot_counter):

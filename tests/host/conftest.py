@@ -1,11 +1,14 @@
-"""A device made of prepared answers, behind the interface of a pyserial port whose time moves only while `read` waits."""
+"""A device made of prepared answers behind a pyserial port's interface, whose time only `read` moves; and `ipg-host` to run."""
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ipg_host.cli import main
 from ipg_protocol import CATALOGUE, Frame, FrameReader, Kind, Reply, ResponseFlag, Status, decode, encode_frame, reply_frame
 from ipg_protocol.wire import Message
 
@@ -69,3 +72,27 @@ class ScriptedPort:
 @pytest.fixture
 def scripted() -> ScriptedPort:
     return ScriptedPort()
+
+
+FAULTY_LEADS = "ipg://scs-rechargeable?seed=1&open=3&short=12"
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    monkeypatch.setenv("IPG_PORT", FAULTY_LEADS)
+
+    def run_line(line: str) -> tuple[int, str, str]:
+        code = main(line.split())
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run_line
+
+
+@pytest.fixture
+def shell(run, monkeypatch):
+    def run_lines(*lines: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(lines) + "\n"))
+        return run("shell")
+
+    return run_lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pty
@@ -13,9 +12,8 @@ import pytest
 from ipg_host.cli import main
 from ipg_host.cli.main import build_parser
 from ipg_host.cli.shell import _history
-from ipg_host.cli.verbs import VERBS
 from ipg_host.serial import open_port
-from ipg_protocol import Reply, ResponseFlag, Role, State, Status, encode_frame, event_frame
+from ipg_protocol import Reply, ResponseFlag, State, Status, encode_frame, event_frame
 from ipg_protocol.commands.link import GetStatus, Identify
 from ipg_protocol.commands.power import GetBattery
 from ipg_protocol.commands.session import CloseSession, ClosingReason, OpenSession, Session, SessionClosing
@@ -24,89 +22,6 @@ from ipg_protocol.refusal import BootDetail, Done, StateDetail
 from prompt_toolkit.history import FileHistory, InMemoryHistory
 
 DEVICE = "ipg://scs-rechargeable?seed=1&open=3&short=12"
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    monkeypatch.setenv("IPG_PORT", DEVICE)
-
-    def run_line(line: str) -> tuple[int, str, str]:
-        code = main(line.split())
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_line
-
-
-@pytest.fixture
-def shell(run, monkeypatch):
-    def run_lines(*lines: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(lines) + "\n"))
-        return run("shell")
-
-    return run_lines
-
-
-EVERY_COMMAND = {
-    "status": "status",
-    "capabilities": "capabilities",
-    "programs": "programs",
-    "program show": "program show 0",
-    "program select": "program select 1",
-    "program write": "program write 3 {file}",
-    "program erase": "program erase 1",
-    "start": "start --wait",
-    "stop": "stop --immediate",
-    "amplitude get": "amplitude get",
-    "amplitude set": "amplitude set 2.5mA",
-    "amplitude step": "amplitude step +1",
-    "impedance": "impedance --cathode 0 --anode 1",
-    "battery": "battery",
-    "log": "log --last 2",
-    "counters": "counters",
-    "faults": "faults",
-    "faults clear": "faults clear short-circuit",
-    "limits": "limits",
-    "limits set": "limits set --amplitude 20mA",
-}
-
-
-def test_every_command_is_tried_here():
-    assert {" ".join(verb.path) for verb in VERBS} == set(EVERY_COMMAND)
-
-
-@pytest.mark.parametrize("line", EVERY_COMMAND.values())
-def test_a_command_prints_for_people_and_for_programs(run, tmp_path, line):
-    file = tmp_path / "program.toml"
-    file.write_text(run("program show 0")[1])
-    line = line.format(file=file)
-    code, out, err = run(line)
-    assert (code, err) == (0, "")
-    assert out.strip()
-    for with_option in (f"--json {line}", f"{line} --json"):
-        code, out, _ = run(with_option)
-        assert code == 0
-        assert isinstance(json.loads(out), dict)
-
-
-def test_json_has_units_in_its_keys_and_names_for_codes(run):
-    battery = json.loads(run("--json battery")[1])
-    assert battery["tier"] == "OK"
-    assert set(battery) == {"millivolts", "charge_permille", "tier", "temperature_millicelsius", "drain_microamps"}
-
-
-def test_impedance_names_open_and_short(run):
-    _, out, _ = run("--json impedance")
-    verdicts = {pair["cathode"]: pair["verdict"] for pair in json.loads(out)["pairs"]}
-    assert {contact: verdict for contact, verdict in verdicts.items() if verdict != "OK"} == {3: "OPEN", 12: "SHORT"}
-
-
-def test_a_program_that_is_shown_can_be_written(shell, run, tmp_path):
-    file = tmp_path / "program.toml"
-    file.write_text(run("program show 0")[1])
-    _, out, err = shell(f"program write 5 {file}", "program show 5")
-    assert err == ""
-    assert out.endswith(file.read_text())
 
 
 @pytest.mark.parametrize(
@@ -191,15 +106,6 @@ def test_interrupting_has_an_exit_code(run, scripted, monkeypatch):
     monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
     scripted.script = {Identify: interrupt}
     assert run("status") == (130, "", "ipg-host: interrupted\n")
-
-
-def test_each_command_takes_the_lowest_role_that_may():
-    roles = {" ".join(verb.path): verb.role for verb in VERBS}
-    assert roles["status"] is None
-    assert roles["stop"] is None
-    assert roles["programs"] is Role.OBSERVER
-    assert roles["start"] is Role.PATIENT
-    assert roles["program write"] is Role.CLINICIAN
 
 
 def test_the_shell_keeps_one_connection_and_survives_errors(shell):

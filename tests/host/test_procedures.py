@@ -60,7 +60,7 @@ def status_in(state: State, revision: int = 9) -> DeviceStatus:
 
 def area(number: int) -> AreaSettings:
     shares = (ContactShare(0, -1000), ContactShare(1, 1000))
-    return AreaSettings(number, Waveform.TONIC_ACTIVE_RECHARGE, 2, 300, 5000, 50_000, 0, 0, 0, 8000, shares)
+    return AreaSettings(number, Waveform.TONIC_ACTIVE_RECHARGE, 2, 300, 5000, 50_000, 1, 0, 0, 0, 0, 0, 8000, shares)
 
 
 def refused(status: Status, detail) -> Reply:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from ipg_host.errors import InputError
-from ipg_host.programs import load_program, parse_program, program_toml
+from ipg_host.programs import Program, load_program, parse_program, program_toml
 from ipg_protocol.commands.programs import AreaSettings, ContactShare, Waveform
 
 NUMBERS = """
@@ -36,7 +37,7 @@ contacts = { "0" = -600, "1" = -400, "case" = 1000 }
 """
 
 SHARES = (ContactShare(0, -600), ContactShare(1, -400), ContactShare(255, 1000))
-AREA = AreaSettings(0, Waveform.TONIC_ACTIVE_RECHARGE, 2, 300, 2000, 40_000, 0, 0, 0, 4000, SHARES)
+AREA = AreaSettings(0, Waveform.TONIC_ACTIVE_RECHARGE, 2, 300, 2000, 40_000, 1, 0, 0, 0, 0, 0, 4000, SHARES)
 
 
 @pytest.mark.parametrize("text", [NUMBERS, QUANTITIES])
@@ -47,6 +48,83 @@ def test_numbers_and_quantities_say_the_same(text):
 def test_what_is_written_is_read_back():
     program = parse_program(NUMBERS.replace('"Walking"', r'"A \"b\" \\ µ"'))
     assert parse_program(program_toml(program)) == program
+
+
+BURST = """
+name = "Burst"
+
+[[areas]]
+waveform = "BURST_PASSIVE_RECHARGE"
+amplitude = "1.6 mA"
+pulse_width = "1 ms"
+rate = "40 Hz"
+burst_pulses = 5
+intra_burst = "500 Hz"
+ramp = "2 s"
+cycle_on = "30 s"
+cycle_off = "90 s"
+dose = "20 min"
+patient_minimum = "0 mA"
+patient_maximum = "4mA"
+contacts = { "0" = -1000, "1" = 1000 }
+"""
+
+MAGNETIC = """
+name = "Theta burst"
+
+[[areas]]
+waveform = "MAGNETIC_BIPHASIC"
+amplitude = "45 %"
+pulse_width = "280 us"
+rate = "5 Hz"
+burst_pulses = 3
+intra_burst = "50 Hz"
+ramp = "0 s"
+dose = "40 s"
+patient_minimum = "0 %"
+patient_maximum = "62.5%"
+contacts = { "0" = -1000, "1" = 1000 }
+"""
+
+
+def test_a_burst_and_a_dose_are_written_with_their_units():
+    (area,) = parse_program(BURST).areas
+    assert (area.waveform, area.burst_pulses, area.intra_burst_millihertz) == (Waveform.BURST_PASSIVE_RECHARGE, 5, 500_000)
+    assert (area.cycle_on_seconds, area.cycle_off_seconds, area.dose_seconds) == (30, 90, 1200)
+
+
+def test_amplitudes_of_a_magnetic_waveform_are_parts_of_the_maximum():
+    (area,) = parse_program(MAGNETIC).areas
+    assert (area.amplitude_microamps, area.patient_minimum_microamps, area.patient_maximum_microamps) == (450, 0, 625)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MAGNETIC.replace("45 %", "2 mA"), r"areas\[0\].amplitude: '2 mA' has the unit 'mA': write it in permille or %"),
+        (BURST.replace("1.6 mA", "16 %"), r"areas\[0\].amplitude: '16 %' has the unit '%': write it in uA or mA"),
+    ],
+)
+def test_a_current_is_never_taken_for_a_part_of_the_maximum(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_program(text)
+
+
+@pytest.mark.parametrize("text", [NUMBERS, BURST, MAGNETIC])
+def test_every_kind_of_program_is_read_back_as_it_was_written(text):
+    program = parse_program(text)
+    assert parse_program(program_toml(program)) == program
+
+
+@pytest.mark.parametrize("waveform", list(Waveform))
+def test_every_waveform_can_be_written(waveform):
+    program = Program("Any", (msgspec.structs.replace(AREA, waveform=waveform),))
+    assert parse_program(program_toml(program)) == program
+
+
+def test_what_is_not_in_use_is_not_written():
+    assert "burst" not in program_toml(parse_program(NUMBERS))
+    assert 'amplitude = "45 %"' in program_toml(parse_program(MAGNETIC))
 
 
 @pytest.mark.parametrize(

@@ -337,7 +337,9 @@ def test_a_self_test_waits_for_a_change():
 
 def test_a_payload_that_is_too_long_is_not_sent():
     session = make()
-    settings = AreaSettings(0, Waveform.TONIC_ACTIVE_RECHARGE, 2, 300, 5000, 50_000, 0, 0, 0, 8000, (ContactShare(0, 1),) * 90)
+    settings = AreaSettings(
+        0, Waveform.TONIC_ACTIVE_RECHARGE, 2, 300, 5000, 50_000, 1, 0, 0, 0, 0, 0, 8000, (ContactShare(0, 1),) * 90
+    )
     exchange = session.request(WriteProgramBlock(program=0, settings=settings), 0)
     assert session.take_output() == b""
     with pytest.raises(InputError, match="WRITE_PROGRAM_BLOCK: a payload holds at most 242 bytes"):

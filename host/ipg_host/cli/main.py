@@ -8,17 +8,18 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections import deque
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from ipg_protocol import Role
+from ipg_protocol import Message, Role
 
 from ipg_host.cli import show
-from ipg_host.cli.verbs import VERBS, Verb
-from ipg_host.client import DEFAULT_TIMEOUT_SECONDS, Client, connect
+from ipg_host.cli.connection import connection
+from ipg_host.cli.verb import Verb
+from ipg_host.cli.verbs import VERBS
+from ipg_host.client import DEFAULT_TIMEOUT_SECONDS, Client
 from ipg_host.errors import InputError, IpgError, LinkError, NoAnswer, OutcomeUnknown, PortError, SessionLost
-from ipg_host.procedures import close_session
 
 EXIT_CODES: tuple[tuple[type[IpgError], int], ...] = (
     (InputError, 2),
@@ -33,12 +34,14 @@ EXIT_CODES: tuple[tuple[type[IpgError], int], ...] = (
 _OUTPUT_FAILED = 1
 _INTERRUPTED = 130
 
+_EVENTS_KEPT = 1024
+
 JSON_HELP = "print the result as JSON"
 
 _EPILOG = """\
 exit codes:
   0    done
-  1    refused by the device, a measurement was stopped, or the output cannot be written
+  1    refused by the device, a program that does not fit, a measurement that was stopped, or output that cannot be written
   2    wrong usage, or an input file that cannot be used
   3    the port cannot be opened, or is in use
   4    no answer, garbage instead of answers, or the device vanished
@@ -148,32 +151,21 @@ def _ensure_session(client: Client, role: Role | None) -> None:
 
 
 def present(verb: Verb, result: Any, *, as_json: bool) -> None:
-    """Print a command's result."""
+    """Print a command's result, if it has one."""
+    if verb.show is None:
+        return
     if as_json:
         print(show.as_json(result, verb.rows))
     else:
         verb.show(result)
 
 
-@contextmanager
-def _session_of(client: Client) -> Generator[None]:
-    """Close the session at the end, however that comes, but for a link that has just failed: nobody would answer."""
-    answering = True
-    try:
-        yield
-    except LinkError:
-        answering = False
-        raise
-    finally:
-        if answering and client.session is not None:
-            with suppress(IpgError):
-                client.run(close_session())
-
-
 def _run(options: argparse.Namespace) -> int:
     if not options.port:
         raise InputError("no port: give --port PORT or set IPG_PORT")
-    with connect(options.port, timeout_seconds=options.timeout) as client, _session_of(client):
+    heard: deque[Message] = deque(maxlen=_EVENTS_KEPT)
+    options.heard = heard
+    with connection(options.port, options.timeout, heard.append) as client:
         if options.verb is None:
             from ipg_host.cli.shell import shell
 
@@ -181,6 +173,11 @@ def _run(options: argparse.Namespace) -> int:
         result = hold(client, options.verb, options)
     present(options.verb, result, as_json=options.json)
     return 0
+
+
+def in_full(error: IpgError) -> str:
+    """An error after its notes, such as the other device that it happened on."""
+    return ": ".join((*getattr(error, "__notes__", ()), str(error)))
 
 
 def exit_code(error: IpgError) -> int:
@@ -197,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(options)
         _flush_output()
     except IpgError as error:
-        print(f"ipg-host: {error}", file=sys.stderr)
+        print(f"ipg-host: {in_full(error)}", file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt:
         print("ipg-host: interrupted", file=sys.stderr)

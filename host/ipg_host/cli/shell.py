@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ipg_host.cli.main import JSON_HELP, Parser, add_verbs, exit_code, hold, present
+from ipg_host.cli.main import JSON_HELP, Parser, add_verbs, exit_code, hold, in_full, present
 from ipg_host.cli.verbs import VERBS
 from ipg_host.client import Client
 from ipg_host.errors import InputError, IpgError
@@ -37,7 +37,7 @@ def shell(client: Client, options: argparse.Namespace) -> int:
         if line.strip() in _LEAVE:
             break
         try:
-            code = _run_guarded(client, parser, line, options.role)
+            code = _run_guarded(client, parser, line, options)
             first_failure = first_failure or code
         except KeyboardInterrupt:
             if not prompting:
@@ -46,7 +46,7 @@ def shell(client: Client, options: argparse.Namespace) -> int:
     return 0 if prompting else first_failure
 
 
-def _run_line(client: Client, parser: Parser, line: str, role: str | None) -> None:
+def _run_line(client: Client, parser: Parser, line: str, shell: argparse.Namespace) -> None:
     try:
         words = shlex.split(line, comments=True)
     except ValueError as error:
@@ -54,22 +54,22 @@ def _run_line(client: Client, parser: Parser, line: str, role: str | None) -> No
     if words == ["help"]:
         print("commands: " + ", ".join(" ".join(verb.path) for verb in VERBS) + ", exit")
     elif words:
-        _run_words(client, parser, words, role)
+        _run_words(client, parser, words, shell)
 
 
-def _run_words(client: Client, parser: Parser, words: Sequence[str], role: str | None) -> None:
-    options = parser.parse_args(words, argparse.Namespace(role=role))
+def _run_words(client: Client, parser: Parser, words: Sequence[str], shell: argparse.Namespace) -> None:
+    options = parser.parse_args(words, argparse.Namespace(**vars(shell)))
     present(options.verb, hold(client, options.verb, options), as_json=options.json)
 
 
-def _run_guarded(client: Client, parser: Parser, line: str, role: str | None) -> int:
+def _run_guarded(client: Client, parser: Parser, line: str, shell: argparse.Namespace) -> int:
     """Report what went wrong and go on, with its exit code; only a lost link ends the shell."""
     try:
-        _run_line(client, parser, line, role)
+        _run_line(client, parser, line, shell)
     except IpgError as error:
         if client.lost:
             raise
-        print(error, file=sys.stderr)
+        print(in_full(error), file=sys.stderr)
         return exit_code(error)
     except SystemExit:  # `--help`
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from enum import IntEnum, IntFlag
 from typing import Any, cast
@@ -10,12 +11,18 @@ from typing import Any, cast
 import msgspec
 from ipg_protocol.commands.log import FaultRecord, LogEntry
 from ipg_protocol.commands.measurement import Impedance, ImpedanceVerdict
+from ipg_protocol.commands.power import UNKNOWN_DAYS, UNKNOWN_MINUTES
 from ipg_protocol.commands.programs import NO_PROGRAM
+from ipg_protocol.commands.sensing import EcapSamples
+from ipg_protocol.commands.therapy import Schedule
+from ipg_protocol.wire import Message
 
 from ipg_host.capabilities import Capabilities, Segment
-from ipg_host.procedures import Overview, Programs
+from ipg_host.fit import ranges_in_words
+from ipg_host.procedures import Installed, Overview, Programs
 from ipg_host.programs import Program, program_toml
-from ipg_host.units import contact_name, in_words, label
+from ipg_host.schedules import schedule_toml
+from ipg_host.units import AmplitudeUnit, contact_name, in_words, label, named_in
 
 _VERDICT_STYLE = {
     ImpedanceVerdict.OK: "green",
@@ -25,6 +32,25 @@ _VERDICT_STYLE = {
 }
 
 _NO_CONTACT = 0xFF
+_NO_AREA = 0xFF
+
+_IN_PLACE_OF_NUMBER = {
+    ("active_program", NO_PROGRAM): "none",
+    ("area", _NO_AREA): "none",
+    ("minutes_left", UNKNOWN_MINUTES): "unknown",
+    ("days_to_eri", UNKNOWN_DAYS): "no end in sight",
+    ("days_to_eos", UNKNOWN_DAYS): "no end in sight",
+}
+
+_YES_OR_NO = frozenset({"enabled", "magnet_present", "therapy_restored_after"})
+"""Fields of the protocol that are 0 or 1."""
+
+
+class InUnit(msgspec.Struct, frozen=True):
+    """An answer that speaks of amplitudes, and what the device counts those in."""
+
+    amplitude_unit: AmplitudeUnit
+    answer: Message
 
 
 def as_json(result: Any, rows: str) -> str:
@@ -39,6 +65,8 @@ def _plain(value: Any) -> Any:
             return [flag.name for flag in value]
         case IntEnum():
             return value.name
+        case InUnit():
+            return {"amplitude_unit": value.amplitude_unit.name} | _plain(value.answer)
         case msgspec.Struct():
             return {name: _plain(item) for name, item in msgspec.structs.asdict(value).items()}
         case tuple():
@@ -49,7 +77,11 @@ def _plain(value: Any) -> Any:
 
 def fields(answer: msgspec.Struct) -> None:
     """One line for each field of an answer."""
-    _lines((label(name), _words(name, value)) for name, value in msgspec.structs.asdict(answer).items())
+    unit = AmplitudeUnit.MICROAMPS
+    if isinstance(answer, InUnit):
+        unit, answer = answer.amplitude_unit, answer.answer
+    named = ((named_in(unit, name), value) for name, value in msgspec.structs.asdict(answer).items())
+    _lines((label(name), _words(name, value)) for name, value in named)
 
 
 def _words(name: str, value: Any) -> str:
@@ -61,7 +93,9 @@ def _words(name: str, value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case int():
-            return "none" if name == "active_program" and value == NO_PROGRAM else in_words(name, value)
+            if name in _YES_OR_NO:
+                return "yes" if value else "no"
+            return _IN_PLACE_OF_NUMBER.get((name, value)) or in_words(name, value)
         case _:
             return _printable(str(value))
 
@@ -95,18 +129,16 @@ def capabilities(able: Capabilities) -> None:
     lines.append(("waveforms", ", ".join(timing.waveform.name for timing in able.waveforms)))
     lines.append(("commands", str(len(able.opcodes))))
     for name, value in msgspec.structs.asdict(able).items():
-        if name in ("contacts", "waveforms", "opcodes"):
-            continue
-        words = _ranges(name, cast("tuple[Segment, ...]", value)) if isinstance(value, tuple) else _words(name, value)
-        lines.append((label(name), words))
+        if name not in ("contacts", "waveforms", "opcodes"):
+            lines.append((label(name), _capability(named_in(able.amplitude_unit, name), value)))
     _lines(lines)
 
 
-def _ranges(name: str, segments: Sequence[Segment]) -> str:
-    return "; ".join(
-        f"{in_words(name, segment.minimum)} to {in_words(name, segment.maximum)} in steps of {in_words(name, segment.step)}"
-        for segment in segments
-    )
+def _capability(name: str, value: Any) -> str:
+    """A range or a figure; what a device does not have is empty or 0."""
+    if isinstance(value, tuple):
+        return ranges_in_words(name, cast("tuple[Segment, ...]", value)) or "none"
+    return _words(name, value) if value or isinstance(value, (bool, AmplitudeUnit)) else "none"
 
 
 def programs(listed: Programs) -> None:
@@ -129,6 +161,31 @@ def programs(listed: Programs) -> None:
 def program(read: Program) -> None:
     """The program as TOML."""
     print(program_toml(read), end="")
+
+
+def installed(done: Installed) -> None:
+    """The slots that hold what was transferred."""
+    slots = " ".join(str(program) for program in done.programs) or "none"
+    _lines((("programs", slots), ("revision", str(done.revision))))
+
+
+def schedule(read: Schedule) -> None:
+    """The schedule as TOML."""
+    print(schedule_toml(read.rows), end="")
+
+
+def ecap_samples(batch: EcapSamples, *, as_json: bool) -> None:
+    """One line for each sample of a batch, at once."""
+    for index, sample in enumerate(batch.rows):
+        number, uptime_ms = batch.first_sample + index, batch.uptime_ms + sample.after_ms
+        if as_json:
+            found = {"area": batch.area, "sample": number, "uptime_ms": uptime_ms} | _plain(sample)
+            del found["after_ms"]
+            print(json.dumps(found))
+        else:
+            amplitude = in_words("amplitude_microamps", sample.amplitude_microamps)
+            print(f"{number:>8}  {uptime_ms / 1000:>12.3f} s  {sample.microvolts:>6} uV  {amplitude:>10}")
+    sys.stdout.flush()
 
 
 def impedance(pairs: Sequence[Impedance]) -> None:
