@@ -236,7 +236,7 @@ def test_device_that_forgets_answers_fails_by_the_requirement(monkeypatch: pytes
 
 
 def test_device_that_latches_no_short_fails_by_the_requirement(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Device, "_latch", do_nothing)
+    monkeypatch.setattr(Device, "latch", do_nothing)
     results = run_cases(open_port(f"{URL}&short=5"), quick_cases())
     assert "REQ-IMP-004" in failed_requirements(results)
 

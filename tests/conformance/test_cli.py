@@ -29,7 +29,7 @@ def test_run_without_an_applicable_case_is_not_conformant(capsys: pytest.Capture
 
 def test_unknown_model_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--target", "emulator", "--model", "nope"]) == 2
-    assert "unknown model 'nope'; known: dbs-rechargeable, drg-primary, scs-rechargeable" in capsys.readouterr().err
+    assert "unknown model 'nope'; known: dbs-primary, dbs-rechargeable, drg-primary" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("target", ["/no/such/port", "ipg://no-such-model", "socket://127.0.0.1:1", "nonsense://"])

@@ -8,24 +8,28 @@ from pathlib import Path
 
 import pytest
 from ipg_conformance import CASES, Port, Profile, Result, open_port, run_cases, tester
+from ipg_conformance.areas import shares
 from ipg_conformance.cli import main
 from ipg_conformance.runner import select
-from ipg_conformance.safety import period_us, shares
+from ipg_conformance.safety import period_us
 from ipg_conformance.wire_bytes import body_of, cobs
+from ipg_emulator.model import names
 from ipg_protocol import CATALOGUE, Frame, Kind, Reply, Request, State, Status, encode_frame
 from ipg_protocol.commands.link import DeviceStatus, GetStatus
 from ipg_protocol.commands.therapy import ReadLimits
 
 ROOT = Path(__file__).parents[2]
-MODELS = ("scs-rechargeable", "drg-primary", "dbs-rechargeable")
 URL = "ipg://scs-rechargeable?seed=1"
 OUT_OF_REACH = {
     "REQ-BAT-002": "no command empties a battery",
+    "REQ-MAG-001": "no command brings a magnet",
     "REQ-PRT-001": "one port is all that a run has",
+    "REQ-RST-005": "no command takes the power away",
+    "REQ-USE-001": "the use period takes days",
 }
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", names())
 def test_emulator_is_conformant(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["run", "--target", "emulator", "--model", model])
     printed = capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ipg_protocol import COMMAND_OF, Message
 from ipg_protocol.commands.link import Capability, CapabilityRow
 from ipg_protocol.commands.programs import CASE_CONTACT, Waveform
 
@@ -42,6 +43,16 @@ class Range(NamedTuple):
         """The highest grid point not above `value`, or the minimum."""
         return max((s.below(value) for s in self.segments if s.minimum <= value), default=self.minimum)
 
+    def above(self, value: int) -> int | None:
+        """The lowest grid point above `value`, if there is one."""
+        points = (point for s in self.segments for point in (s.minimum, s.below(value) + s.step))
+        return min((point for point in points if point > value and self.has(point)), default=None)
+
+    def from_(self, value: int) -> int:
+        """The lowest grid point not below `value`, or the maximum."""
+        above = self.above(value - 1)
+        return self.maximum if above is None else above
+
     def nearest(self, value: int) -> set[int]:
         """The grid points nearest to `value`: two when it is half way."""
         points = {point for s in self.segments for point in (s.below(value), min(s.below(value) + s.step, s.maximum))}
@@ -61,6 +72,14 @@ class Range(NamedTuple):
         return Range(tuple(Segment(s.minimum, s.below(maximum), s.step) for s in kept))
 
 
+class Shape(NamedTuple):
+    """How the device makes a waveform."""
+
+    recharge_phases: int
+    interphase_us: int
+    recharge_us: int
+
+
 class Capabilities:
     """The rows of GET_CAPABILITIES, sorted by what they speak of."""
 
@@ -70,6 +89,7 @@ class Capabilities:
         self.has_case = any(row.index == CASE_CONTACT for row in self.of(Capability.CONTACT))
         self.waveforms = [Waveform(row.index) for row in self.of(Capability.WAVEFORM)]
         self.commands = {row.index for row in self.of(Capability.COMMAND)}
+        self.areas_square_millimetres = {row.index: row.step / 100 for row in self.of(Capability.CONTACT)}
 
     def of(self, capability: Capability) -> list[CapabilityRow]:
         """The rows of one capability, in their order."""
@@ -83,7 +103,11 @@ class Capabilities:
         """The range of a parameter, its segments in rising order."""
         return Range(tuple(sorted(Segment(row.minimum, row.maximum, row.step) for row in self.of(capability))))
 
-    def recharge(self, waveform: Waveform) -> tuple[int, int]:
-        """How many pulse widths a waveform's recharge occupies, and its interphase gap in microseconds."""
-        row = next(row for row in self.of(Capability.WAVEFORM) if row.index == waveform)
-        return row.minimum, row.maximum
+    def shape(self, waveform: Waveform) -> Shape:
+        """How a waveform recovers its charge; of one that the device lacks, without any recharge."""
+        rows = [row for row in self.of(Capability.WAVEFORM) if row.index == waveform]
+        return Shape(rows[0].minimum, rows[0].maximum, rows[0].step) if rows else Shape(0, 0, 0)
+
+    def supports(self, *requests: type[Message]) -> bool:
+        """Whether the device names all these commands."""
+        return all(COMMAND_OF[request].opcode in self.commands for request in requests)

@@ -95,13 +95,23 @@ FEATURES = {
     "REQ": "numbering",
     "TXN": "transactions",
     "PRG": "programs",
+    "WAV": "waveforms",
     "THR": "therapy",
     "STA": "states",
+    "HST": "host silence",
+    "SCH": "schedule",
+    "SUS": "suspension",
+    "MRI": "MRI mode",
+    "ECP": "sensing",
     "IMP": "impedance",
     "BAT": "battery",
+    "CHG": "charging",
+    "LON": "longevity",
+    "TMP": "temperature",
     "LOG": "log",
     "EVT": "events",
     "FLT": "faults",
+    "DOS": "doses",
 }
 """What an id begins with, in the order in which the features are run."""
 

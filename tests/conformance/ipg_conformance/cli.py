@@ -18,7 +18,7 @@ from ipg_conformance.runner import run_cases, select
 from ipg_conformance.tester import Unreachable, open_port
 
 DEFAULT_MODEL = "scs-rechargeable"
-FAULTY_CONTACT = 5
+FAULTY_CONTACT = 1
 CONFORMANT, FAILED, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
 EXIT_CODES = """exit codes:

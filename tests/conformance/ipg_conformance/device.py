@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -10,6 +10,7 @@ from ipg_protocol import COMMAND_OF, Message, Reply, Request, Role, State, Statu
 from ipg_protocol.command import is_change
 from ipg_protocol.commands.link import (
     Alert,
+    Capability,
     CapabilityRow,
     DeviceStatus,
     FactoryReset,
@@ -19,13 +20,8 @@ from ipg_protocol.commands.link import (
     Reset,
 )
 from ipg_protocol.commands.log import ClearFault, Latch, ReadFaults
-from ipg_protocol.commands.measurement import (
-    ALL_CONTACTS,
-    Impedance,
-    ImpedanceVerdict,
-    MeasureImpedance,
-    ReadImpedance,
-)
+from ipg_protocol.commands.measurement import Impedance
+from ipg_protocol.commands.modes import LeaveMriMode
 from ipg_protocol.commands.programs import (
     CASE_CONTACT,
     AreaSettings,
@@ -33,25 +29,30 @@ from ipg_protocol.commands.programs import (
     CommitProgram,
     EraseProgram,
     ListPrograms,
+    ProgramArea,
     ProgramSummary,
     ReadProgram,
     SelectProgram,
     WriteProgramBlock,
 )
-from ipg_protocol.commands.session import CloseSession, OpenSession, Session
-from ipg_protocol.commands.therapy import ReadLimits, StartTherapy, StopMode, StopTherapy
+from ipg_protocol.commands.sensing import ReadFeedback
+from ipg_protocol.commands.session import CloseSession, KeepAlive, OpenSession, Session
+from ipg_protocol.commands.therapy import ReadLimits, ReadSchedule, StartTherapy, StopMode, StopTherapy
+from ipg_protocol.refusal import SafetyDetail, SafetyRule
 
+from ipg_conformance.areas import smallest_area, typical_area
 from ipg_conformance.capabilities import Capabilities
-from ipg_conformance.case import Failure, expect_ok
-from ipg_conformance.safety import smallest_area, typical_area
+from ipg_conformance.case import Failure, NotApplicable, expect_ok
 from ipg_conformance.tester import Tester
 
 NEXT = 0
 """As a change's `transaction`: the next number. 0 itself is reserved, so nothing else could be meant."""
 
 HOST_ID = 0xC0F0_12AC_E000_0001
-PROGRAM = 1
-"""The slot that cases write to."""
+REAL_PATIENCE_SECONDS = 65.0
+VIRTUAL_PATIENCE_SECONDS = 3_700.0
+LONGEST_SILENCE_SECONDS = 5.0
+READS_AT_ONCE = 4
 
 R = TypeVar("R", bound=Message)
 Q = TypeVar("Q", bound=Request[Any])
@@ -69,7 +70,9 @@ class Device:
         self._nonce = 0
         self._transaction = 0
         self._clean_revision = -1
-        self._leads_inspected = False
+        self.leads_inspected = False
+        self.measured_in_boot = 0
+        """The boot counter when every contact was last measured."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -77,6 +80,22 @@ class Device:
         if self._capabilities is None:
             self._capabilities = Capabilities(self.read_capabilities())
         return self._capabilities
+
+    @property
+    def program(self) -> int:
+        """The slot that cases write to: the second, where there are two."""
+        return min(1, self.capabilities.limit(Capability.PROGRAM_SLOTS) - 1)
+
+    @property
+    def other_program(self) -> int:
+        """Another slot.
+
+        Raises:
+            NotApplicable: there is only one.
+        """
+        if self.program == 0:
+            raise NotApplicable("the device has one program slot")
+        return 0
 
     @property
     def sound_contacts(self) -> list[int]:
@@ -104,9 +123,47 @@ class Device:
         return self._transaction
 
     def ask(self, message: Request[R]) -> R:
-        """Send a request that must be accepted, and return its answer."""
+        """Send a request that must be accepted, and return its answer.
+
+        Raises:
+            NotApplicable: the device lacks the command, or has given as many doses today as it may.
+        """
         command = COMMAND_OF[type(message)]
-        return cast("R", expect_ok(self.request(message), command.response, f"{command.name} is accepted"))
+        self.need(type(message))
+        reply = self.request(message)
+        if self._is_out_of_doses(reply):
+            raise NotApplicable("the doses that the device gives within 24 h are used up")
+        return cast("R", expect_ok(reply, command.response, f"{command.name} is accepted"))
+
+    def _is_out_of_doses(self, reply: Reply) -> bool:
+        detail = reply.body
+        if not isinstance(detail, SafetyDetail) or detail.rule is not SafetyRule.DOSES_PER_DAY:
+            return False
+        most = self.capabilities.limit(Capability.DOSES_PER_DAY)
+        return 0 < most <= detail.value and detail.limit == most
+
+    def request_all(self, messages: Sequence[Request[Any]]) -> list[Reply]:
+        """Send reads, some at a time without waiting, and return their answers in order."""
+        replies: list[Reply] = []
+        for first in range(0, len(messages), READS_AT_ONCE):
+            some = [(COMMAND_OF[type(read)].opcode, encode(read)) for read in messages[first : first + READS_AT_ONCE]]
+            sent = [(opcode, self.tester.send(opcode, payload)) for opcode, payload in some]
+            replies += [self.tester.answer_to(opcode, number) for opcode, number in sent]
+        return replies
+
+    def has(self, request: type[Message]) -> bool:
+        """Whether the device has a command: one that no device may lack, or one that it names."""
+        return not COMMAND_OF[request].optional or self.capabilities.supports(request)
+
+    def need(self, *requests: type[Message]) -> None:
+        """Go on only if the device has these commands.
+
+        Raises:
+            NotApplicable: it lacks one.
+        """
+        for request in requests:
+            if not self.has(request):
+                raise NotApplicable(f"the device has no {COMMAND_OF[request].name}")
 
     def status(self) -> DeviceStatus:
         return self.ask(GetStatus())
@@ -140,6 +197,8 @@ class Device:
         self.open_session()
         if state in (State.RAMPING, State.THERAPY):
             self.ask(StopTherapy(mode=StopMode.IMMEDIATE))  # refused above, and has cases of its own to say so
+        if state is State.SUSPENDED:
+            self.ask(LeaveMriMode(NEXT))
         if state is State.SHELF:
             self.restart()
         status = self.status()
@@ -155,10 +214,6 @@ class Device:
         self.wait_for_state(lambda state: state is not State.BOOT, 5)
         return self.open_session(role)
 
-    def finish_measurement(self) -> None:
-        """Wait until no measurement is under way."""
-        self.wait_for_state(lambda state: state is not State.MEASURING, 10)
-
     def clear_faults(self) -> None:
         """Clear what is latched; where a measurement found a short, RESET forgets the measurement first."""
         for record in self.ask(ReadFaults()).rows:
@@ -173,17 +228,38 @@ class Device:
         Raises:
             Failure: it did not become so in time.
         """
-        deadline = self.tester.clock() + within
+        started = self.tester.clock()
         while True:
             state = self.status().state
             if wanted(state):
                 return state
-            if self.tester.clock() >= deadline:
+            waited = self.tester.clock() - started
+            if waited >= within:
                 raise Failure(f"the state within {within:g} s", expected="another state", got=state.name)
-            self.tester.listen(0.005)
+            self.tester.listen(min(0.005 + waited / 50, 0.2))
 
-    def write_program(self, *areas: AreaSettings, program: int = PROGRAM, select: bool = True) -> int:
+    @property
+    def patience_seconds(self) -> float:
+        """How long a case may take: an hour where that costs no real time."""
+        return VIRTUAL_PATIENCE_SECONDS if self.tester.is_virtual else REAL_PATIENCE_SECONDS
+
+    def rest(self, seconds: float) -> None:
+        """Let time pass, so that neither the session nor a device that minds silence is lost to it.
+
+        Raises:
+            NotApplicable: it would take longer than a case may.
+        """
+        if seconds > self.patience_seconds:
+            raise NotApplicable(f"it would take {seconds:g} s")
+        silence = self.capabilities.limit(Capability.HOST_SILENCE_MS) / 2000 or LONGEST_SILENCE_SECONDS
+        end = self.tester.clock() + seconds
+        while (left := end - self.tester.clock()) > 0:
+            self.tester.listen(min(left, silence, LONGEST_SILENCE_SECONDS))
+            self.ask(KeepAlive())
+
+    def write_program(self, *areas: AreaSettings, program: int | None = None, select: bool = True) -> int:
         """Write a whole program and select it; returns the configuration revision."""
+        program = self.program if program is None else program
         self.ask(BeginProgramWrite(program, area_count=len(areas), name="conformance"))
         for area in areas:
             self.ask(WriteProgramBlock(program, settings=area))
@@ -215,58 +291,38 @@ class Device:
     def erase_others(self) -> None:
         """Empty every slot but the one that cases write to."""
         for slot in self.programs():
-            if slot.area_count and slot.program != PROGRAM:
+            if slot.area_count and slot.program != self.program:
                 self.ask(EraseProgram(NEXT, slot.program))
-
-    def measure(self, cathode: int, anode: int) -> Impedance:
-        """Measure one pair and wait for the result."""
-        self.ask(MeasureImpedance(cathode, anode))
-        self.finish_measurement()
-        return self.ask(ReadImpedance(first=0)).rows[0]
-
-    def measure_all(self) -> list[Impedance]:
-        """Measure every contact against the return contact and wait for the results."""
-        started = self.ask(MeasureImpedance(cathode=ALL_CONTACTS, anode=self.return_contact))
-        self.wait_for_state(lambda state: state is not State.MEASURING, started.duration_ms / 1000 + 2)
-        return self.read_impedance()
-
-    def read_impedance(self) -> list[Impedance]:
-        """All rows of the last measurement, page by page."""
-        rows: list[Impedance] = []
-        while page := self.ask(ReadImpedance(first=len(rows))).rows:
-            rows += page
-        return rows
-
-    def inspect_leads_once(self) -> None:
-        """Find the contacts that measure open or short, so that cases can use the others; settles the device again."""
-        if self._leads_inspected:
-            return
-        rows = self.measure_all()
-        self.open_contacts = [row for row in rows if row.verdict is ImpedanceVerdict.OPEN]
-        self.shorted_contacts = [row for row in rows if row.verdict is ImpedanceVerdict.SHORT]
-        self._leads_inspected = True
-        self.settle()
 
     def programs(self) -> list[ProgramSummary]:
         """All slots, page by page."""
         rows: list[ProgramSummary] = []
-        while page := self.ask(ListPrograms(first=len(rows))).rows:
-            rows += page
-        return rows
+        while True:
+            page = self.ask(ListPrograms(first=len(rows)))
+            rows += page.rows
+            if len(rows) >= page.total or not page.rows:
+                return rows
 
     def stored_amplitude(self) -> int:
         """The amplitude of the first area of the program that cases write to, in microamperes."""
-        return self.ask(ReadProgram(PROGRAM, 0)).settings.amplitude_microamps
+        return self.ask(ReadProgram(self.program, 0)).settings.amplitude_microamps
 
     def stored_areas(self) -> list[AreaSettings]:
         """Every area of every program, in order."""
-        places = [(slot.program, area) for slot in self.programs() for area in range(slot.area_count)]
-        return [self.ask(ReadProgram(program, area)).settings for program, area in places]
+        return self._areas_of(self.programs())
+
+    def _areas_of(self, programs: list[ProgramSummary]) -> list[AreaSettings]:
+        places = [(slot.program, area) for slot in programs for area in range(slot.area_count)]
+        replies = self.request_all([ReadProgram(program, area) for program, area in places])
+        return [expect_ok(reply, ProgramArea, "READ_PROGRAM is accepted").settings for reply in replies]
 
     def snapshot(self) -> tuple[Message, ...]:
-        """What a refusal must leave as it was: programs, limits, selection, state and revision."""
+        """What a refusal must leave as it was: programs, schedule, feedback, limits, selection, state and revision."""
         steady = msgspec.structs.replace(self.status(), unacknowledged_events=0, uptime_seconds=0)
-        return (steady, self.ask(ReadLimits()), *self.programs(), *self.stored_areas())
+        programs = self.programs()
+        reads: list[Request[Any]] = [ReadLimits(), ReadSchedule(), ReadFeedback(0)]
+        replies = self.request_all([read for read in reads if self.has(type(read))])
+        return (steady, *programs, *self._areas_of(programs), *(reply.body for reply in replies))
 
     def stop_and_close(self) -> None:
         """Stop therapy at once, and leave no session behind."""

@@ -10,6 +10,7 @@ from ipg_protocol.commands.link import Ping
 from ipg_conformance import cases
 from ipg_conformance.case import CASES, FEATURES, Case, Failure, Need, NotApplicable, Profile, Result, Verdict
 from ipg_conformance.device import Device
+from ipg_conformance.leads import inspect_once
 from ipg_conformance.tester import Port, Tester, Unreachable
 
 SETUP_FAILURES_ALLOWED = 3
@@ -107,7 +108,7 @@ def _prepare(device: Device, case: Case) -> None:
         return
     try:
         device.settle()
-        device.inspect_leads_once()
+        inspect_once(device)
     except Failure as failure:
         what = f"bring the device to a known state: {failure.what}"
         raise NeverReady(what, expected=failure.expected, got=failure.got) from failure

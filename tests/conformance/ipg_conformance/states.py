@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ipg_protocol import State
+from ipg_protocol import Command, State
 from ipg_protocol.commands.link import Capability, EnterShelfMode, Reset
 from ipg_protocol.commands.measurement import ALL_CONTACTS, MeasureImpedance
+from ipg_protocol.commands.modes import EnterMriMode
 
 from ipg_conformance.case import NotApplicable
 from ipg_conformance.device import NEXT, Device
+from ipg_conformance.leads import measure_once_a_boot
 
 
 def _boot(device: Device) -> None:
@@ -26,6 +28,8 @@ def _idle(device: Device) -> None:
 
 def _ramping(device: Device) -> None:
     slowest = device.capabilities.range(Capability.RAMP_SECONDS).maximum
+    if not slowest:
+        raise NotApplicable("the device does not ramp")
     device.begin_therapy(device.typical(ramp_seconds=slowest))
 
 
@@ -45,6 +49,23 @@ def _fault(device: Device) -> None:
     device.wait_for_state(lambda state: state is State.FAULT)
 
 
+def _suspended(device: Device) -> None:
+    find_leads_sound(device)
+    device.ask(EnterMriMode(NEXT, minutes=device.capabilities.limit(Capability.MRI_MINUTES)))
+
+
+def find_leads_sound(device: Device) -> None:
+    """See to it that every contact was measured since the boot, as MRI mode asks for.
+
+    Raises:
+        NotApplicable: the device has no MRI mode, or a contact is open or short.
+    """
+    device.need(EnterMriMode)
+    if device.open_contacts or device.shorted_contacts:
+        raise NotApplicable("MRI mode takes leads without an open contact or a short")
+    measure_once_a_boot(device)
+
+
 ROUTES: dict[State, Callable[[Device], None]] = {
     State.BOOT: _boot,
     State.SHELF: _shelf,
@@ -53,6 +74,7 @@ ROUTES: dict[State, Callable[[Device], None]] = {
     State.THERAPY: _therapy,
     State.MEASURING: _measuring,
     State.FAULT: _fault,
+    State.SUSPENDED: _suspended,
 }
 """EOS is missing: no command empties a battery."""
 
@@ -60,3 +82,11 @@ ROUTES: dict[State, Callable[[Device], None]] = {
 def bring_to(device: Device, state: State) -> None:
     """Bring a settled device to a state. What comes after MEASURING and BOOT comes by itself, and soon."""
     ROUTES[state](device)
+
+
+def bring_to_one_for(device: Device, command: Command) -> None:
+    """Bring a settled device to a state in which it takes a command, and do first what the command asks for."""
+    if State.IDLE not in command.states:
+        bring_to(device, State.THERAPY if State.THERAPY in command.states else State.SUSPENDED)
+    if command.request is EnterMriMode:
+        find_leads_sound(device)

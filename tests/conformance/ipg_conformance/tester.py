@@ -29,6 +29,8 @@ from ipg_conformance.case import Failure
 
 ANSWER_SECONDS = 1.0
 POLL_SECONDS = 0.02
+SHORTEST_READ_SECONDS = 0.001
+LONGEST_READ_SECONDS = 1.0
 _PROBE_TOKEN = 0x1D0E_50FE
 
 E = TypeVar("E", bound=Message)
@@ -43,7 +45,10 @@ class NoAnswer(Failure):
 
 
 class Port(Protocol):
-    """What the tester needs of a pyserial port. A port may also have `monotonic()`, its own clock in seconds."""
+    """What the tester needs of a pyserial port.
+
+    A port may also have `monotonic()`, its own clock in seconds, and `virtual`, whether waiting on it costs no real time.
+    """
 
     timeout: float | None
 
@@ -83,6 +88,7 @@ class Tester:
 
     def __init__(self, port: Port) -> None:
         self.clock = cast("Callable[[], float]", getattr(port, "monotonic", time.monotonic))
+        self.is_virtual = bool(getattr(port, "virtual", False))
         self.exchange: list[tuple[str, bytes]] = []
         self.events: list[tuple[int, Message]] = []
         self.responses: list[Frame] = []
@@ -173,8 +179,8 @@ class Tester:
     def listen(self, seconds: float) -> None:
         """Take in whatever comes for that long."""
         deadline = self.clock() + seconds
-        while self.clock() < deadline:
-            self._take_in()
+        while (left := deadline - self.clock()) > 0:
+            self._take_in(min(max(left, SHORTEST_READ_SECONDS), LONGEST_READ_SECONDS))
 
     def expect_silence(self) -> None:
         """Prove that nothing sent before was answered: a PING is, and its answer is all that comes.
@@ -217,8 +223,10 @@ class Tester:
     def close(self) -> None:
         self._port.close()
 
-    def _take_in(self) -> None:
+    def _take_in(self, within: float = POLL_SECONDS) -> None:
         try:
+            if self._port.timeout != within:
+                self._port.timeout = within
             data = self._port.read(max(1, self._port.in_waiting))
         except OSError as error:
             raise Unreachable(f"the port is gone: {error}") from error

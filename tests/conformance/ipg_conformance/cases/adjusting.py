@@ -19,12 +19,14 @@ from ipg_protocol.commands.therapy import (
     StepAmplitude,
     WriteLimits,
 )
+from ipg_protocol.refusal import SafetyRule
 
 from ipg_conformance.capabilities import Range
 from ipg_conformance.case import NotApplicable, case, expect, expect_refusal, expect_that
-from ipg_conformance.cases.parameters import expect_in_range
-from ipg_conformance.device import NEXT, PROGRAM, Device
-from ipg_conformance.safety import broken_rules
+from ipg_conformance.cases.parameters import expect_in_range, expect_unsafe
+from ipg_conformance.cases.safe_limits import steps_over
+from ipg_conformance.device import NEXT, Device
+from ipg_conformance.safety import broken_rules, charge_nanocoulombs
 
 
 class Setting(NamedTuple):
@@ -44,7 +46,7 @@ EACH_SETTING = [(setting.field.upper(), setting) for setting in SETTINGS]
 
 
 def stored(device: Device) -> AreaSettings:
-    return device.ask(ReadProgram(PROGRAM, 0)).settings
+    return device.ask(ReadProgram(device.program, 0)).settings
 
 
 def allowed_range(device: Device, setting: Setting) -> Range:
@@ -166,7 +168,10 @@ def steps_move_on_the_grid(device: Device) -> None:
     area = device.typical()
     device.write_program(area)
     allowed = device.capabilities.range(Capability.AMPLITUDE_MICROAMPS)
-    lower = allowed.below(allowed.below(area.amplitude_microamps - 1) - 1)
+    middle = allowed.below(area.amplitude_microamps - 1)
+    lower = allowed.below(middle - 1)
+    if not lower < middle < area.amplitude_microamps:
+        raise NotApplicable("the safe amplitudes are fewer than three")
     for steps, expected in ((-2, lower), (2, area.amplitude_microamps), (0, area.amplitude_microamps)):
         reply = step(device, steps)
         expect(f"{steps} steps", reply.body, Amplitude(0, expected, device.status().revision))
@@ -226,23 +231,50 @@ def limits_within_the_model(device: Device, name: str) -> None:
 @case("THR/LIMITS/LT-02", "REQ-THR-009", "REQ-CMD-007")
 def charge_limit_within_the_model(device: Device) -> None:
     """The limit of charge may be the model's and no more."""
-    maximum = device.capabilities.limit(Capability.CHARGE_PER_PHASE_NANOCOULOMBS)
+    maximum = charge_limit(device)
     device.ask(limits_of(device, charge_per_phase_nanocoulombs=maximum))
     reply = device.request(limits_of(device, charge_per_phase_nanocoulombs=maximum + 1))
     expect_refusal("1 nC more", reply, Status.OUT_OF_RANGE, field=4, maximum=maximum)
+
+
+def charge_limit(device: Device) -> int:
+    """The model's limit of charge per phase, in nanocoulombs."""
+    limit = device.capabilities.limit(Capability.CHARGE_PER_PHASE_NANOCOULOMBS)
+    if not limit:
+        raise NotApplicable("the device has no limit of charge per phase")
+    return limit
 
 
 @case("THR/LIMITS/LT-03", "REQ-THR-009", "REQ-CMD-007", each=[(name.upper(), name) for name in LIMITS])
 def limits_above_what_is_stored(device: Device, name: str) -> None:
     """A limit may be as low as a stored program needs, and no lower."""
     area = device.typical()
-    only_program(device, area)
     used = getattr(area, name)
     lower = device.capabilities.range(LIMITS[name]).below(used - 1)
+    if lower >= used:
+        raise NotApplicable(f"nothing is below a {name} of {used}")
+    only_program(device, area)
     number = list(LIMITS).index(name) + 1
     reply = device.request(limits_of(device, **{name: lower}))
     expect_refusal(f"{name} = {lower}", reply, Status.OUT_OF_RANGE, field=number, minimum=used)
     device.ask(limits_of(device, **{name: used}))
+
+
+@case("THR/LIMITS/LT-04", "REQ-THR-009", "REQ-PRG-007", "REQ-WAV-003")
+def charge_at_the_clinician_s_limit(device: Device) -> None:
+    """The clinician's limit of charge holds for blocks: the largest amplitude within it is taken, one step more refused."""
+    highest = device.typical()
+    only_program(device, device.smallest())
+    limit = max(charge_nanocoulombs(highest) // 2, charge_nanocoulombs(device.smallest()))
+    if not limit:
+        raise NotApplicable("the rules count no charge of this waveform")
+    limits = device.ask(limits_of(device, charge_per_phase_nanocoulombs=limit))
+    rule = SafetyRule.CHARGE_PER_PHASE_NANOCOULOMBS
+    timing = {"pulse_width_us": highest.pulse_width_us, "intra_burst_millihertz": highest.intra_burst_millihertz}
+    within, beyond = steps_over(device, rule, limits, **timing)
+    device.write_program(within, select=False)
+    detail = {"value": charge_nanocoulombs(beyond), "limit": limit}
+    expect_unsafe(device, f"{beyond.amplitude_microamps} uA", beyond, rule, **detail)
 
 
 @case("THR/LIMITS/BV-01", "REQ-THR-009", "REQ-PRG-008", each=EACH_SETTING)
@@ -253,14 +285,13 @@ def limits_hold_for_every_role(device: Device, setting: Setting) -> None:
     limit = getattr(area, setting.field)
     written = device.ask(limits_of(device, **{setting.field: limit}))
     expect("the limits read back", device.ask(ReadLimits()), written)
-    allowed = allowed_range(device, setting)
-    above = min(value for s in allowed.segments for value in (s.minimum, s.below(limit) + s.step) if value > limit)
+    above = allowed_range(device, setting).above(limit) or limit + 1
     for role in (Role.CLINICIAN, Role.SERVICE):
         device.open_session(role)
         reply = device.request(setting.request(NEXT, 0, above))
         expect_refusal(f"{above} as {role.name}", reply, Status.OUT_OF_RANGE, field=2, maximum=limit)
-    device.ask(BeginProgramWrite(PROGRAM, 1, "conformance"))
-    reply = device.request(WriteProgramBlock(PROGRAM, msgspec.structs.replace(area, **{setting.field: above})))
+    device.ask(BeginProgramWrite(device.program, 1, "conformance"))
+    reply = device.request(WriteProgramBlock(device.program, msgspec.structs.replace(area, **{setting.field: above})))
     expect_refusal(f"{above} in a block", reply, Status.OUT_OF_RANGE, maximum=limit)
 
 
@@ -268,7 +299,7 @@ def limits_hold_for_every_role(device: Device, setting: Setting) -> None:
 def refused_limits_change_nothing(device: Device) -> None:
     """Limits of which one is refused are not taken at all."""
     before = device.snapshot()
-    maximum = device.capabilities.limit(Capability.CHARGE_PER_PHASE_NANOCOULOMBS)
+    maximum = charge_limit(device)
     reply = device.request(limits_of(device, charge_per_phase_nanocoulombs=maximum + 1))
     expect_that("the limits are refused", reply.status is Status.OUT_OF_RANGE, reply)
     expect("programs, limits, therapy and revision", device.snapshot(), before)

@@ -7,16 +7,17 @@ from typing import Any
 from ipg_protocol import CATALOGUE, COMMAND_OF, Command, Reply, Request, Role, State, Status, encode
 from ipg_protocol.commands.link import EnterShelfMode, FactoryReset, GetStatus, Reset, SetTime
 from ipg_protocol.commands.log import ClearFault
+from ipg_protocol.commands.modes import EnterMriMode, LeaveMriMode
 from ipg_protocol.commands.session import CloseSession
 from ipg_protocol.commands.therapy import StartTherapy
 from ipg_protocol.refusal import WHOLE_MESSAGE
 from ipg_protocol.wire import is_fixed, minimum_size
 
 from ipg_conformance.case import Need, NotApplicable, case, expect, expect_ok, expect_refusal
-from ipg_conformance.device import Device
+from ipg_conformance.device import NEXT, Device
 from ipg_conformance.payloads import bad_fields, too_long, too_short
 from ipg_conformance.samples import valid_request, zeros
-from ipg_conformance.states import bring_to
+from ipg_conformance.states import bring_to, bring_to_one_for
 
 EVERY = [(command.name, command) for command in CATALOGUE.values()]
 WITH_ROLE = [(name, command) for name, command in EVERY if command.role is not None]
@@ -25,7 +26,8 @@ CHANGES = [(name, command) for name, command in EVERY if command.is_change]
 WITH_ENUMERATION = [
     (name, command) for name, command in EVERY if [*bad_fields(command.request, encode(zeros(command.request)))]
 ]
-KEEPS_REVISION = (StartTherapy, Reset, SetTime, EnterShelfMode, ClearFault)
+OPTIONAL = [(name, command) for name, command in EVERY if command.optional]
+KEEPS_REVISION = (StartTherapy, Reset, SetTime, EnterShelfMode, ClearFault, EnterMriMode, LeaveMriMode)
 
 BOOT_ATTEMPTS = 5
 
@@ -49,13 +51,20 @@ def unknown_opcode_without_session(device: Device) -> None:
 @case("CMD/VALID/BV-01", "REQ-CMD-008", each=EVERY)
 def valid_use(device: Device, command: Command) -> None:
     """A valid request is accepted, and its answer has the declared layout."""
-    expect_ok(device.request(valid_request(device, command)), command.response, command.name)
+    expect_ok(device.request(ready_request(device, command)), command.response, command.name)
+
+
+def ready_request(device: Device, command: Command) -> Request[Any]:
+    """A valid request, on a device that was brought to take it."""
+    device.need(command.request)
+    bring_to_one_for(device, command)
+    return valid_request(device, command)
 
 
 @case("CMD/REVISION/BV-01", "REQ-CMD-009", each=CHANGES)
 def revision_rises_with_changes(device: Device, command: Command) -> None:
-    """A change of configuration raises the revision by one; START, RESET, SET_TIME, shelf and CLEAR_FAULT leave it."""
-    request = valid_request(device, command)
+    """A change of configuration raises the revision by one; START, RESET, SET_TIME, shelf, MRI and CLEAR_FAULT leave it."""
+    request = ready_request(device, command)
     before = device.status().revision
     device.ask(request)
     expect("the revision", device.status().revision, before + (command.request not in KEEPS_REVISION))
@@ -64,7 +73,7 @@ def revision_rises_with_changes(device: Device, command: Command) -> None:
 @case("CMD/REVISION/BV-02", "REQ-CMD-009", each=[(name, command) for name, command in EVERY if not command.is_change])
 def revision_stays(device: Device, command: Command) -> None:
     """A request that is no change leaves the revision."""
-    request = valid_request(device, command)
+    request = ready_request(device, command)
     before = device.status().revision
     device.ask(request)
     expect("the revision", device.status().revision, before)
@@ -155,6 +164,7 @@ def role_high_enough(device: Device, command: Command) -> None:
 @case("CMD/ORDER/BI-01", "REQ-CMD-003", "REQ-CMD-004", each=ABOVE_OBSERVER)
 def session_and_role_before_payload(device: Device, command: Command) -> None:
     """Whoever may not send a command learns nothing of its payload: NOT_PERMITTED and NO_SESSION come before MALFORMED."""
+    device.need(command.request)
     payload = encode(zeros(command.request)) + b"\0"
     device.open_session(Role.OBSERVER)
     expect_refusal(command.name, device.tester.request_bytes(command.opcode, payload), Status.NOT_PERMITTED)
@@ -182,7 +192,9 @@ def _probe(state: State, command: Command, sample: Request[Any]) -> bytes:
     return encode(sample) + b"\0" * (state in command.states)
 
 
-STATES = [(state.name, state) for state in (State.SHELF, State.IDLE, State.RAMPING, State.THERAPY, State.MEASURING)]
+STATES = [
+    (state.name, state) for state in (State.SUSPENDED, State.IDLE, State.RAMPING, State.THERAPY, State.MEASURING, State.SHELF)
+]
 
 
 @case("CMD/STATE/BO-01", "REQ-CMD-005", "REQ-STA-001", each=STATES)
@@ -198,11 +210,11 @@ def commands_in_fault(device: Device, state: State) -> None:
 
 
 def expect_gates(device: Device, state: State) -> None:
-    samples = [(command, valid_request(device, command)) for _, command in EVERY]
+    samples = [(command, valid_request(device, command)) for _, command in EVERY if device.has(command.request)]
     bring_to(device, state)
     probes = [(command, _probe(state, command, sample)) for command, sample in samples]
     replies = _answers_in_state(device, probes)
-    if state in (State.RAMPING, State.THERAPY, State.MEASURING):
+    if state in (State.RAMPING, State.THERAPY, State.MEASURING, State.SUSPENDED):
         expect("the state before and after", device.status().state, state)
     for (command, _), reply in zip(probes, replies, strict=True):
         what = f"{command.name} in {state.name}"
@@ -217,7 +229,7 @@ def commands_while_booting(device: Device) -> None:
     """While booting, commands for that state pass the gate; others are refused WRONG_STATE (with a role, or NO_SESSION)."""
     for _ in range(BOOT_ATTEMPTS):
         device.settle()
-        samples = [(command, zeros(command.request)) for _, command in EVERY]
+        samples = [(command, zeros(command.request)) for _, command in EVERY if device.has(command.request)]
         bring_to(device, State.BOOT)
         probes = [(command, _probe(State.BOOT, command, sample)) for command, sample in samples]
         replies = _answers_in_state(device, probes)
@@ -243,3 +255,25 @@ def reply_begins_with_status_and_flags(device: Device) -> None:
     payload = device.tester.response_to(0x0003, number).payload
     expect("status and flags", payload[:2], bytes((Status.OK, 0)))
     expect("the size of the answer", len(payload) - 2, len(encode(device.ask(GetStatus()))))
+
+
+@case("CMD/LACKING/BI-01", "REQ-CMD-010", each=OPTIONAL)
+def command_that_the_device_lacks(device: Device, command: Command) -> None:
+    """A command that no row names is refused NOT_SUPPORTED for the whole of it: with any role or none, well-formed or not."""
+    if device.capabilities.supports(command.request):
+        raise NotApplicable("the device has the command")
+    payloads = (encode(zeros(command.request)), b"", bytes(200))
+    for role in Role:
+        device.open_session(role)
+        for payload in payloads:
+            expect_lacking(device, f"{command.name} as {role.name}, {len(payload)} bytes", command, payload)
+    device.ask(CloseSession())
+    expect_lacking(device, f"{command.name} without a session", command, payloads[0])
+    device.open_session()
+    device.ask(EnterShelfMode(NEXT))
+    expect_lacking(device, f"{command.name} on the shelf", command, payloads[0])
+
+
+def expect_lacking(device: Device, what: str, command: Command, payload: bytes) -> None:
+    reply = device.tester.request_bytes(command.opcode, payload)
+    expect_refusal(what, reply, Status.NOT_SUPPORTED, field=WHOLE_MESSAGE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipg_protocol import CATALOGUE, State, Status
+from ipg_protocol import CATALOGUE, Message, State, Status
 from ipg_protocol.commands.link import (
     Capability,
     EnterShelfMode,
@@ -20,16 +20,28 @@ from ipg_protocol.commands.link import (
     SelfTestItem,
     SetTime,
 )
-from ipg_protocol.commands.programs import SelectProgram
+from ipg_protocol.commands.measurement import MeasureImpedance, ReadImpedance
+from ipg_protocol.commands.modes import EnterMriMode, LeaveMriMode
+from ipg_protocol.commands.programs import SelectProgram, Waveform
+from ipg_protocol.commands.sensing import (
+    GetFeedbackStatus,
+    ReadFeedback,
+    RecordEcap,
+    StartEcapStream,
+    StopEcapStream,
+    WriteFeedback,
+)
 from ipg_protocol.commands.session import CloseSession
-from ipg_protocol.commands.therapy import ReadLimits, WriteLimits
+from ipg_protocol.commands.therapy import ReadLimits, ReadSchedule, WriteLimits, WriteSchedule
 
 from ipg_conformance.case import case, expect, expect_ok, expect_refusal, expect_that
-from ipg_conformance.device import NEXT, PROGRAM, Device
+from ipg_conformance.device import NEXT, Device
+from ipg_conformance.safety import IN_BURSTS
 from ipg_conformance.samples import UNIX_MILLISECONDS
 from ipg_conformance.states import bring_to
 
 CLOCK_TOLERANCE_MS = 150
+SENSING = (RecordEcap, ReadFeedback, WriteFeedback, GetFeedbackStatus, StartEcapStream, StopEcapStream)
 RANGES = (
     Capability.AMPLITUDE_MICROAMPS,
     Capability.PULSE_WIDTH_US,
@@ -37,9 +49,22 @@ RANGES = (
     Capability.RAMP_SECONDS,
     Capability.CYCLE_ON_SECONDS,
     Capability.CYCLE_OFF_SECONDS,
+    Capability.BURST_PULSES,
+    Capability.INTRA_BURST_MILLIHERTZ,
+    Capability.DOSE_SECONDS,
 )
 SINGLE = tuple(sorted(set(Capability) - {Capability.CONTACT, Capability.WAVEFORM, Capability.COMMAND, *RANGES}))
-PING_STATES = [(state.name, state) for state in (State.BOOT, State.SHELF, State.IDLE, State.RAMPING, State.MEASURING)]
+PING_STATES = [
+    (state.name, state) for state in (State.SUSPENDED, State.IDLE, State.RAMPING, State.MEASURING, State.SHELF, State.BOOT)
+]
+TOGETHER: tuple[tuple[Capability | None, tuple[type[Message], ...]], ...] = (
+    (Capability.SCHEDULE_ROWS, (ReadSchedule, WriteSchedule)),
+    (Capability.MRI_MINUTES, (EnterMriMode, LeaveMriMode)),
+    (Capability.FEEDBACK_TARGET_MICROVOLTS, SENSING),
+    (Capability.FEEDBACK_GAIN_PERMILLE, SENSING),
+    (None, (MeasureImpedance, ReadImpedance)),
+)
+"""Commands that a device has all or none of, and the figure that is above zero exactly then."""
 
 
 @case("IDN/PING/BV-01", "REQ-IDN-001", each=PING_STATES)
@@ -92,15 +117,38 @@ def capability_page_beyond_the_end(device: Device) -> None:
 
 @case("CAP/COMPLETE/BV-01", "REQ-CAP-002")
 def capabilities_are_complete(device: Device) -> None:
-    """The rows name contacts, waveforms, every command, each range, and each single figure once."""
+    """The rows name contacts, waveforms, every command that no model may lack, each range, and each single figure once."""
     capabilities = device.capabilities
-    expect("the commands", capabilities.commands, set(CATALOGUE))
+    always = {opcode for opcode, command in CATALOGUE.items() if not command.optional}
+    expect("commands that no row names", sorted(always - capabilities.commands), [])
+    expect("commands that do not exist", sorted(capabilities.commands - CATALOGUE.keys()), [])
     expect_that("there are at least two contacts", len(capabilities.contacts) >= 2, capabilities.contacts)
     expect_that("there is a waveform", bool(capabilities.waveforms), capabilities.waveforms)
     for capability in SINGLE:
         expect(f"rows of {capability.name}", len(capabilities.of(capability)), 1)
     for capability in RANGES:
         expect_that(f"{capability.name} has a row", bool(capabilities.of(capability)), [])
+
+
+@case("CAP/COMPLETE/BV-04", "REQ-CAP-002", "REQ-CMD-010")
+def commands_agree_with_figures(device: Device) -> None:
+    """The commands of a feature are all named or none, and its figure is above zero exactly when they are."""
+    for capability, requests in TOGETHER:
+        named = {device.capabilities.supports(request) for request in requests}
+        expect(f"how many of {[request.__name__ for request in requests]} are named: all or none", len(named), 1)
+        if capability is not None:
+            expect(f"{capability.name} is above zero", device.capabilities.limit(capability) > 0, True in named)
+
+
+@case("CAP/WAVEFORM/BV-01", "REQ-CAP-002", "REQ-WAV-005")
+def waveforms_agree_with_figures(device: Device) -> None:
+    """Each waveform has one row; only MAGNETIC_BIPHASIC is in permille; without waveforms in bursts there are no bursts."""
+    capabilities = device.capabilities
+    expect("waveforms named twice", len(capabilities.waveforms), len(set(capabilities.waveforms)))
+    magnetic = Waveform.MAGNETIC_BIPHASIC in capabilities.waveforms
+    expect("AMPLITUDE_UNIT", capabilities.limit(Capability.AMPLITUDE_UNIT), int(magnetic))
+    if not IN_BURSTS & set(capabilities.waveforms):
+        expect("the most pulses in a burst", capabilities.range(Capability.BURST_PULSES).maximum, 1)
 
 
 @case("CAP/COMPLETE/BV-02", "REQ-CAP-002", each=[(capability.name, capability) for capability in RANGES])
@@ -182,7 +230,7 @@ def reset_keeps_the_configuration(device: Device) -> None:
     revision = device.status().revision
     device.restart()
     expect("programs and limits", device.snapshot()[1:], before)
-    expect("selection and revision", (device.status().active_program, device.status().revision), (PROGRAM, revision))
+    expect("selection and revision", (device.status().active_program, device.status().revision), (device.program, revision))
 
 
 @case("RST/RESET/BV-03", "REQ-RST-001", "REQ-EVT-001")
@@ -200,7 +248,7 @@ def shelf_mode_until_reset(device: Device) -> None:
     """ENTER_SHELF_MODE leads to SHELF, the session stays, and RESET leads out."""
     device.ask(EnterShelfMode(NEXT))
     expect("the state", device.status().state, State.SHELF)
-    reply = device.request(SelectProgram(NEXT, PROGRAM))
+    reply = device.request(SelectProgram(NEXT, device.program))
     expect_refusal("SELECT_PROGRAM on the shelf", reply, Status.WRONG_STATE, state=State.SHELF)
     device.restart()
     expect("the state after RESET", device.status().state, State.IDLE)
@@ -213,7 +261,7 @@ def factory_reset_restores(device: Device) -> None:
     defaults = _configuration(device)
     device.write_program(device.smallest())
     limits = device.ask(ReadLimits())
-    lower = device.capabilities.limit(Capability.CHARGE_PER_PHASE_NANOCOULOMBS) - 1
+    lower = max(limits.charge_per_phase_nanocoulombs - 1, 0)
     ranges = (limits.amplitude_microamps, limits.pulse_width_us, limits.rate_millihertz)
     expect_ok(device.request(WriteLimits(NEXT, *ranges, charge_per_phase_nanocoulombs=lower)), type(limits))
     device.ask(FactoryReset(NEXT))

@@ -19,6 +19,7 @@ from ipg_protocol.vocabulary import FaultCode
 
 from ipg_conformance.case import Need, NotApplicable, Profile, case, expect, expect_refusal, expect_that
 from ipg_conformance.device import NEXT, Device
+from ipg_conformance.leads import finish_measurement, measure, read_impedance
 from ipg_conformance.states import bring_to
 
 
@@ -47,8 +48,8 @@ def all_contacts_are_measured(device: Device) -> None:
     """Measuring all gives a row for every contact but the anode, in their order, with the numbers announced."""
     anode = device.return_contact
     started = device.ask(MeasureImpedance(ALL_CONTACTS, anode))
-    device.finish_measurement()
-    rows = device.read_impedance()
+    finish_measurement(device)
+    rows = read_impedance(device)
     expect("the cathodes", [row.cathode for row in rows], [c for c in device.capabilities.contacts if c != anode])
     page = device.ask(ReadImpedance(0))
     counts = (page.measurement, page.planned, page.measured)
@@ -96,6 +97,7 @@ def second_measurement_is_busy(device: Device) -> None:
 @case("IMP/CONTACT/BI-01", "REQ-IMP-003", "REQ-CMD-007")
 def contact_that_is_not_there(device: Device) -> None:
     """A contact that is not there is refused OUT_OF_RANGE on its field."""
+    device.need(MeasureImpedance)
     beyond, sound = device.capabilities.contacts[-1] + 1, device.sound_contacts[0]
     for field, request in enumerate((MeasureImpedance(beyond, sound), MeasureImpedance(sound, beyond))):
         expect_refusal(f"contact {beyond}", device.request(request), Status.OUT_OF_RANGE, field=field)
@@ -105,6 +107,7 @@ def contact_that_is_not_there(device: Device) -> None:
 @case("IMP/CONTACT/BI-02", "REQ-IMP-003")
 def contact_against_itself(device: Device) -> None:
     """A contact against itself is refused CONTACT_REPEATED."""
+    device.need(MeasureImpedance)
     sound = device.sound_contacts[0]
     reply = device.request(MeasureImpedance(sound, sound))
     expect_refusal("a contact against itself", reply, Status.UNSAFE_COMBINATION, rule=SafetyRule.CONTACT_REPEATED)
@@ -115,6 +118,7 @@ def case_that_is_no_electrode(device: Device) -> None:
     """On a device whose case is no electrode, measuring against it is refused NOT_SUPPORTED."""
     if device.capabilities.has_case:
         raise NotApplicable("the case of this device is an electrode")
+    device.need(MeasureImpedance)
     reply = device.request(MeasureImpedance(device.sound_contacts[0], CASE_CONTACT))
     expect_refusal("the case as anode", reply, Status.NOT_SUPPORTED, field=1)
 
@@ -125,7 +129,7 @@ def open_contact_measures_open(device: Device) -> None:
     found = device.open_contacts[0]
     _, high = thresholds(device)
     for _ in range(3):
-        row = device.measure(found.cathode, found.anode)
+        row = measure(device, found.cathode, found.anode)
         expect("the verdict", row.verdict, ImpedanceVerdict.OPEN)
         expect_that(f"an OPEN reads above {high} ohms", row.ohms > high, row)
     expect("open pairs", device.tester.wait_for_event(MeasurementDone).open_pairs, 1)
@@ -135,7 +139,7 @@ def open_contact_measures_open(device: Device) -> None:
 def short_latches_a_fault(device: Device) -> None:
     """A SHORT latches SHORT_CIRCUIT: state FAULT, event and record with the contact and its ohms."""
     found = device.shorted_contacts[0]
-    row = device.measure(found.cathode, found.anode)
+    row = measure(device, found.cathode, found.anode)
     low, _ = thresholds(device)
     expect("the verdict", row.verdict, ImpedanceVerdict.SHORT)
     expect_that(f"a SHORT reads below {low} ohms", row.ohms < low, row)
@@ -152,7 +156,7 @@ def short_ends_therapy(device: Device) -> None:
     """A SHORT found while therapy was suspended leaves it off; START_THERAPY is refused FAULT_LATCHED."""
     found = device.shorted_contacts[0]
     device.run_therapy()
-    device.measure(found.cathode, found.anode)
+    measure(device, found.cathode, found.anode)
     expect("the state", device.status().state, State.FAULT)
     reply = device.request(StartTherapy(NEXT))
     expect_refusal("START", reply, Status.FAULT_LATCHED, fault=FaultCode.SHORT_CIRCUIT)

@@ -20,9 +20,10 @@ from ipg_protocol.wire import field_names
 
 from ipg_conformance.capabilities import Range
 from ipg_conformance.case import NotApplicable, case, expect, expect_refusal, expect_that
-from ipg_conformance.device import PROGRAM, Device
-from ipg_conformance.safety import broken_rules, charge_nanocoulombs, period_us, pulse_us
+from ipg_conformance.device import Device
+from ipg_conformance.safety import IN_BURSTS, broken_rules
 
+ZERO_IS_NONE = ("cycle_on_seconds", "cycle_off_seconds", "intra_burst_millihertz", "dose_seconds")
 CONTACTS_FIELD = field_names(WriteProgramBlock).index("contacts")
 
 
@@ -39,8 +40,11 @@ PARAMETERS = (
     Parameter("pulse_width_us", Capability.PULSE_WIDTH_US),
     Parameter("amplitude_microamps", Capability.AMPLITUDE_MICROAMPS),
     Parameter("rate_millihertz", Capability.RATE_MILLIHERTZ),
+    Parameter("burst_pulses", Capability.BURST_PULSES),
+    Parameter("intra_burst_millihertz", Capability.INTRA_BURST_MILLIHERTZ),
     Parameter("cycle_on_seconds", Capability.CYCLE_ON_SECONDS),
     Parameter("cycle_off_seconds", Capability.CYCLE_OFF_SECONDS),
+    Parameter("dose_seconds", Capability.DOSE_SECONDS),
     Parameter("patient_minimum_microamps", Capability.AMPLITUDE_MICROAMPS, ("patient_maximum_microamps",)),
     Parameter("patient_maximum_microamps", Capability.AMPLITUDE_MICROAMPS),
 )
@@ -49,7 +53,9 @@ PARAMETERS = (
 def probing_area(device: Device, parameter: Parameter, value: int) -> AreaSettings:
     """The smallest area with one parameter set, and with it those that must go along."""
     allowed = device.capabilities.range(parameter.capability)
-    chosen = {name: min(allowed.nearest(value)) for name in parameter.follows} | {parameter.field: value}
+    chosen: dict[str, Any] = {name: min(allowed.nearest(value)) for name in parameter.follows} | {parameter.field: value}
+    if "burst" in parameter.field:
+        chosen["waveform"] = burst_waveform(device) or device.capabilities.waveforms[0]
     if parameter.field.startswith("cycle"):
         shortest = {
             "cycle_on_seconds": device.capabilities.range(Capability.CYCLE_ON_SECONDS).minimum,
@@ -57,6 +63,16 @@ def probing_area(device: Device, parameter: Parameter, value: int) -> AreaSettin
         }
         chosen = shortest | chosen
     return device.smallest(**chosen)
+
+
+def burst_waveform(device: Device) -> Waveform | None:
+    """A waveform in bursts, if the device has one."""
+    return next((waveform for waveform in device.capabilities.waveforms if waveform in IN_BURSTS), None)
+
+
+def stands_for_none(parameter: Parameter, value: int, allowed: Range) -> bool:
+    """Whether a value outside the range is taken all the same: 0 says that there is no cycle, dose or burst."""
+    return value == 0 and not allowed.has(0) and parameter.field in ZERO_IS_NONE
 
 
 def expect_in_range(request: Request[Any], field: str, value: int, allowed: Range, reply: Reply) -> None:
@@ -76,22 +92,31 @@ def expect_in_range(request: Request[Any], field: str, value: int, allowed: Rang
     expect_that(f"step is one of {sorted(steps)}", step in steps, step)
 
 
-@case("PRG/PARAMETER/LT-01", "REQ-CMD-007", "REQ-PRG-008", "REQ-CMD-006", each=[(p.field.upper(), p) for p in PARAMETERS])
+@case(
+    "PRG/PARAMETER/LT-01",
+    "REQ-CMD-007",
+    "REQ-PRG-008",
+    "REQ-CMD-006",
+    "REQ-WAV-001",
+    "REQ-WAV-002",
+    each=[(p.field.upper(), p) for p in PARAMETERS],
+)
 def parameter_at_its_boundaries(device: Device, parameter: Parameter) -> None:
     """min - step, min, off the grid, max, max + step of each stretch: taken, OFF_GRID or OUT_OF_RANGE, as reported."""
     allowed = device.capabilities.range(parameter.capability)
-    device.ask(BeginProgramWrite(PROGRAM, 1, "conformance"))
+    if parameter.field.startswith("cycle") and not allowed.maximum:
+        raise NotApplicable("the device does not cycle")
+    device.ask(BeginProgramWrite(device.program, 1, "conformance"))
     before = device.snapshot()
     for value in allowed.boundaries():
         area = probing_area(device, parameter, value)
         rules = broken_rules(area, device.capabilities)
-        request = WriteProgramBlock(PROGRAM, area)
+        request = WriteProgramBlock(device.program, area)
         reply = device.request(request)
-        if SafetyRule.CYCLE_ON_WITHOUT_OFF_SECONDS in rules:
-            expect_refusal(f"{parameter.field} = 0 alone", reply, Status.UNSAFE_COMBINATION)
-            continue
-        expect_in_range(request, parameter.field, value, allowed, reply)
-        if allowed.has(value):
+        is_none = stands_for_none(parameter, value, allowed)
+        if not is_none:
+            expect_in_range(request, parameter.field, value, allowed, reply)
+        if is_none or allowed.has(value):
             expected = Status.UNSAFE_COMBINATION if rules else Status.OK
             expect(f"{parameter.field} = {value}, which breaks {rules or 'no rule'}", reply.status, expected)
     expect("programs, limits, therapy and revision", device.snapshot(), before)
@@ -99,12 +124,23 @@ def parameter_at_its_boundaries(device: Device, parameter: Parameter) -> None:
 
 def expect_block_refused(device: Device, what: str, block: AreaSettings, status: Status, **detail: object) -> None:
     """Write one block into a fresh shadow; it must be refused so."""
-    device.ask(BeginProgramWrite(PROGRAM, 1, "conformance"))
-    expect_refusal(what, device.request(WriteProgramBlock(PROGRAM, block)), status, **detail)
+    device.ask(BeginProgramWrite(device.program, 1, "conformance"))
+    expect_refusal(what, device.request(WriteProgramBlock(device.program, block)), status, **detail)
 
 
 def expect_unsafe(device: Device, what: str, block: AreaSettings, rule: SafetyRule, **detail: object) -> None:
     expect_block_refused(device, what, block, Status.UNSAFE_COMBINATION, rule=rule, area=0, **detail)
+
+
+def contacts_of(device: Device, count: int) -> list[int]:
+    """So many sound contacts of the lead.
+
+    Raises:
+        NotApplicable: there are fewer.
+    """
+    if len(device.sound_contacts) < count:
+        raise NotApplicable(f"the device has fewer than {count} sound contacts")
+    return device.sound_contacts[:count]
 
 
 SUMS = [(str(total), total) for total in (0, 1, 500, 999, 1001, 2000)]
@@ -112,7 +148,7 @@ SUMS = [(str(total), total) for total in (0, 1, 500, 999, 1001, 2000)]
 
 def split_area(device: Device, total: int, *, sign: int) -> AreaSettings:
     """Two contacts of one sign that sum to `total` permille, against one of the other sign that has its full share."""
-    first, second, third = device.sound_contacts[:3]
+    first, second, third = contacts_of(device, 3)
     parts = {first: total // 2, second: total - total // 2}
     split = [ContactShare(contact, sign * part) for contact, part in parts.items() if part]
     return device.smallest(contacts=(*split, ContactShare(third, -sign * 1000)))
@@ -135,7 +171,7 @@ def anodes_must_sum(device: Device, total: int) -> None:
 @case("PRG/SHARES/BV-01", "REQ-PRG-005")
 def uneven_shares_are_taken(device: Device) -> None:
     """Any split that sums is taken, down to one permille; the case counts as a contact."""
-    first, second, third, fourth = device.sound_contacts[:4]
+    first, second, third, fourth = contacts_of(device, 4)
     split = (ContactShare(first, -1), ContactShare(second, -999), ContactShare(third, 1), ContactShare(fourth, 999))
     device.write_program(device.smallest(contacts=split))
     if device.capabilities.has_case:
@@ -145,7 +181,7 @@ def uneven_shares_are_taken(device: Device) -> None:
 @case("PRG/CONTACT/BI-01", "REQ-PRG-005")
 def contact_twice(device: Device) -> None:
     """A contact that stands twice is refused CONTACT_REPEATED, naming it."""
-    first, second = device.sound_contacts[:2]
+    first, second = contacts_of(device, 2)
     for shares in ((-500, -500, 1000), (-1000, 500, 500)):
         numbers = (first, first, second) if shares[0] == shares[1] else (first, second, second)
         contacts = tuple(ContactShare(contact, share) for contact, share in zip(numbers, shares, strict=True))
@@ -175,8 +211,8 @@ def case_that_is_no_electrode(device: Device) -> None:
 @case("PRG/CONTACT/BI-04", "REQ-PRG-005", "REQ-CMD-007")
 def contact_without_share(device: Device) -> None:
     """A share of 0 permille is refused OUT_OF_RANGE on the contacts' field."""
-    third = device.sound_contacts[2]
-    shares = (ContactShare(device.sound_contacts[0], -1000), ContactShare(device.sound_contacts[1], 1000))
+    first, second, third = contacts_of(device, 3)
+    shares = (ContactShare(first, -1000), ContactShare(second, 1000))
     area = device.smallest(contacts=(*shares, ContactShare(third, 0)))
     expect_block_refused(device, "a share of 0", area, Status.OUT_OF_RANGE, field=CONTACTS_FIELD)
 
@@ -188,7 +224,7 @@ def waveform_that_the_device_lacks(device: Device) -> None:
     if not missing:
         raise NotApplicable("this device has every waveform")
     for waveform in missing:
-        area = device.smallest(waveform=waveform)
+        area = msgspec.structs.replace(device.smallest(), waveform=waveform)
         expect_block_refused(device, waveform.name, area, Status.NOT_SUPPORTED, field=2)
 
 
@@ -197,6 +233,7 @@ def waveforms_that_the_device_has(device: Device) -> None:
     """Every waveform that a row names is taken."""
     for waveform in device.capabilities.waveforms:
         device.write_program(device.smallest(waveform=waveform), select=False)
+        device.write_program(device.typical(waveform=waveform), select=False)
 
 
 @case("PRG/AREA/BI-01", "REQ-PRG-006", "REQ-CMD-007")
@@ -205,68 +242,3 @@ def area_beyond_the_shadow(device: Device) -> None:
     for number in (1, 0xFF):
         detail = {"field": 1, "minimum": 0, "maximum": 0}
         expect_block_refused(device, f"area {number} of 1", device.smallest(area=number), Status.OUT_OF_RANGE, **detail)
-
-
-@case("PRG/SAFETY/BI-01", "REQ-PRG-007")
-def pulse_longer_than_its_period(device: Device) -> None:
-    """A pulse that, with its recharge, is longer than its period is refused with both in microseconds."""
-    capabilities = device.capabilities
-    longest = capabilities.range(Capability.PULSE_WIDTH_US).maximum
-    fastest = capabilities.range(Capability.RATE_MILLIHERTZ).maximum
-    area = device.smallest(pulse_width_us=longest, rate_millihertz=fastest)
-    if SafetyRule.PULSE_EXCEEDS_PERIOD_US not in broken_rules(area, capabilities):
-        raise NotApplicable("the longest pulse fits the shortest period")
-    detail = {"value": pulse_us(area, capabilities), "limit": int(period_us(fastest))}
-    expect_unsafe(device, f"{longest} us at {fastest} mHz", area, SafetyRule.PULSE_EXCEEDS_PERIOD_US, **detail)
-
-
-@case("PRG/SAFETY/LT-01", "REQ-PRG-007")
-def charge_at_its_limit(device: Device) -> None:
-    """The largest amplitude whose charge per phase is within the limit is taken; one step more is refused."""
-    capabilities = device.capabilities
-    limit = capabilities.limit(Capability.CHARGE_PER_PHASE_NANOCOULOMBS)
-    amplitude, width = capabilities.range(Capability.AMPLITUDE_MICROAMPS), capabilities.range(Capability.PULSE_WIDTH_US).maximum
-    most = amplitude.below(limit * 1000 // width)
-    above = min((v for s in amplitude.segments for v in (s.minimum, s.below(most) + s.step) if v > most), default=0)
-    if not amplitude.has(above):
-        raise NotApplicable("the charge limit cannot be reached")
-    within = device.smallest(pulse_width_us=width, amplitude_microamps=most)
-    device.write_program(within, select=False)
-    area = msgspec.structs.replace(within, amplitude_microamps=above)
-    if SafetyRule.CONTACT_CURRENT_MICROAMPS in broken_rules(area, capabilities):
-        raise NotApplicable("one contact's current is at its limit before the charge is")
-    detail = {"value": charge_nanocoulombs(area), "limit": limit}
-    expect_unsafe(device, f"{above} uA at {width} us", area, SafetyRule.CHARGE_PER_PHASE_NANOCOULOMBS, **detail)
-
-
-@case("PRG/SAFETY/BI-02", "REQ-PRG-007")
-def current_of_one_contact(device: Device) -> None:
-    """More current through one contact than it may carry is refused with both in microamperes."""
-    limit = device.capabilities.limit(Capability.CONTACT_CURRENT_MICROAMPS)
-    first, second = device.sound_contacts[:2]
-    contacts = (ContactShare(first, -1000), ContactShare(second, 1000))
-    area = device.smallest(
-        contacts=contacts, amplitude_microamps=device.capabilities.range(Capability.AMPLITUDE_MICROAMPS).maximum
-    )
-    if SafetyRule.CONTACT_CURRENT_MICROAMPS not in broken_rules(area, device.capabilities):
-        raise NotApplicable("one contact may carry the largest amplitude")
-    detail = {"value": area.amplitude_microamps, "limit": limit}
-    expect_unsafe(device, "all through one contact", area, SafetyRule.CONTACT_CURRENT_MICROAMPS, **detail)
-
-
-@case("PRG/SAFETY/BI-03", "REQ-PRG-007")
-def patient_range_upside_down(device: Device) -> None:
-    """A patient's minimum above the maximum is refused with both."""
-    lowest, typical = device.capabilities.range(Capability.AMPLITUDE_MICROAMPS).minimum, device.typical().amplitude_microamps
-    area = device.smallest(patient_minimum_microamps=typical, patient_maximum_microamps=lowest)
-    detail = {"value": typical, "limit": lowest}
-    expect_unsafe(device, "minimum above maximum", area, SafetyRule.PATIENT_MINIMUM_ABOVE_MAXIMUM_MICROAMPS, **detail)
-
-
-@case("PRG/SAFETY/BI-04", "REQ-PRG-007")
-def half_a_cycle(device: Device) -> None:
-    """Time on without time off, and the other way round, is refused."""
-    on = device.capabilities.range(Capability.CYCLE_ON_SECONDS).minimum
-    off = device.capabilities.range(Capability.CYCLE_OFF_SECONDS).minimum
-    for half in ({"cycle_on_seconds": on}, {"cycle_off_seconds": off}):
-        expect_unsafe(device, f"only {half}", device.smallest(**half), SafetyRule.CYCLE_ON_WITHOUT_OFF_SECONDS)
