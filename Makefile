@@ -7,7 +7,7 @@ CHECKERS := .venv/.checkers-installed
 SOURCES := protocol emulator host tests docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak wheel-test
+.PHONY: help demo test check validate bench pictures soak wheel-test
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1                /;s/^\(make .\{12\}\) */  \1/p' $(MAKEFILE_LIST)
@@ -25,8 +25,16 @@ check: $(CHECKERS) ## lint, format, types, and who imports whom
 	@echo "pyright" && $(BIN)/pyright
 	@echo "layering" && $(BIN)/pytest --quiet --no-header tests/repo/test_layering.py
 
+validate: $(INSTALLED) ## print published figures beside the emulator's own
+	@$(BIN)/python tests/validation
+
 bench: $(INSTALLED) ## measure speed and memory, each beside its floor
 	@$(BIN)/python tests/benchmarks
+
+pictures: $(INSTALLED) ## draw the pictures of the README anew
+	@$(BIN)/ipg-emulator plot waveform --model scs-burst -o docs/waveform.png
+	@$(BIN)/ipg-emulator plot battery --model drg-primary -o docs/longevity.png
+	@$(BIN)/ipg-emulator plot ecap --model scs-closed-loop --loop-only -o docs/closed-loop.png
 
 soak: $(INSTALLED) ## the long campaigns: exhaustive bit errors, millions of random bytes
 	@set -e; for campaign in tests/campaigns/*.py; do echo "== $$campaign"; $(BIN)/python $$campaign; done

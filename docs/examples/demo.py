@@ -15,9 +15,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from draw_delivered import draw, read_record
-from ipg_emulator.model import load
-
 OUT = Path("demo-out")
 LINK = OUT / "ipg0"
 RECORD = OUT / "delivered.jsonl"
@@ -95,8 +92,7 @@ def main() -> int:
     with device():
         hold_session()
     say("what was delivered")
-    draw(read_record(RECORD), load(MODEL), DRAWING)
-    print(f"drawn in {DRAWING.resolve()}")
+    subprocess.run(command(f"ipg-emulator plot waveform --model {MODEL} --record {RECORD} -o {DRAWING}"), check=True)
     say("does the device keep to the protocol?")
     conformance = subprocess.run(command("ipg-conformance run --target emulator --profile quick"), check=False)
     print(f"\nthe drawing is {DRAWING.resolve()}; this took {time.monotonic() - began:.0f} s")

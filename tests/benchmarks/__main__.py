@@ -1,4 +1,7 @@
-"""Prints every measurement beside its floor: `make bench`, or `python tests/benchmarks TOPIC` for some of them."""
+"""Prints every measurement beside its floor: `make bench`, or `python tests/benchmarks TOPIC` for some of them.
+
+`python tests/benchmarks --profile` prints where the time of a simulated life goes.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Callable, Iterable
 import codec
 import link
 import process
+import years
 from measure import Row, table
 
 TOPICS: dict[str, Callable[[], Iterable[Row]]] = {
@@ -17,11 +21,19 @@ TOPICS: dict[str, Callable[[], Iterable[Row]]] = {
     "idle": process.idle,
     "frames": codec.frames,
     "messages": codec.messages,
+    "life": years.life_with_visits,
+    "cycling": years.year_of_cycling,
+    "pulses": years.cost_of_pulses,
+    "loop": years.closed_loop_hour,
+    "rendering": years.rendering,
 }
 
 
 def main(chosen: list[str]) -> int:
     """Measure the topics chosen, or all. The exit code says nothing of the figures: they are for reading."""
+    if chosen == ["--profile"]:
+        years.profile()
+        return 0
     unknown = sorted(set(chosen) - set(TOPICS))
     if unknown:
         print(f"unknown: {', '.join(unknown)}; known: {', '.join(TOPICS)}", file=sys.stderr)

@@ -1,38 +1,26 @@
-"""The examples that a newcomer copies from do what they say."""
+"""The example that a newcomer runs first types only what the commands take."""
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
-from itertools import pairwise
+import shlex
+import subprocess
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
-import msgspec
 import pytest
-from ipg_emulator.board import Drive
-from ipg_emulator.model import load
-from ipg_protocol.commands.programs import AreaSettings, ContactShare, Waveform
+from ipg_conformance.cli import parser as conformance_parser
+from ipg_emulator.cli import build_parser as emulator_parser
+from ipg_host.cli.main import build_parser as host_parser
 
 EXAMPLES = Path(__file__).parents[2] / "docs/examples"
-SECOND = 1_000_000
-SETTINGS = AreaSettings(
-    area=0,
-    waveform=Waveform.TONIC_ACTIVE_RECHARGE,
-    ramp_seconds=2,
-    pulse_width_us=200,
-    amplitude_microamps=4000,
-    rate_millihertz=40_000,
-    cycle_on_seconds=0,
-    cycle_off_seconds=0,
-    patient_minimum_microamps=0,
-    patient_maximum_microamps=5000,
-    contacts=(ContactShare(3, -1000), ContactShare(255, 1000)),
-)
+PARSERS = {"ipg-host": host_parser, "ipg-emulator": emulator_parser, "ipg-conformance": conformance_parser}
 
 
-@pytest.fixture(scope="module")
-def drawing() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("draw_delivered", EXAMPLES / "draw_delivered.py")
+@pytest.fixture
+def demo() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("demo", EXAMPLES / "demo.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -40,35 +28,22 @@ def drawing() -> ModuleType:
     return module
 
 
-def stretch(start: int, until: int, level: int, to_level: int, settings: AreaSettings = SETTINGS) -> Drive:
-    return Drive(settings, start * SECOND, until * SECOND, level, to_level, level, to_level, cycle_origin=0)
+def test_every_line_of_the_demo_is_taken_by_its_command(demo, monkeypatch, tmp_path, capsys) -> None:
+    class Running:
+        stdout = SimpleNamespace(readline=lambda: "READY pty demo-out/ipg0\n")
 
+        def __init__(self, *_: object, **__: object) -> None: ...
+        def terminate(self) -> None: ...
+        def wait(self, _: float = 0) -> int:
+            return 0
 
-SESSION = [stretch(1, 3, 0, 4000), stretch(3, 5, 4000, 4000), stretch(5, 6, 4000, 5000), stretch(6, 7, 5000, 0)]
-
-
-def test_a_continuous_stretch_is_drawn_whole(drawing: ModuleType) -> None:
-    assert list(drawing.on_parts(SESSION[0])) == [((1.0, 0.0), (3.0, 4.0))]
-
-
-def test_the_off_parts_of_a_cycle_are_left_out(drawing: ModuleType) -> None:
-    cycled = msgspec.structs.replace(SETTINGS, cycle_on_seconds=2, cycle_off_seconds=3)
-    parts = list(drawing.on_parts(stretch(1, 8, 0, 7000, cycled)))
-    assert parts == [((1.0, 0.0), (2.0, 1.0)), ((5.0, 4.0), (7.0, 6.0))]
-
-
-def test_a_session_is_told_by_its_occasions(drawing: ModuleType) -> None:
-    assert drawing.occasions(SESSION) == [(1.0, "start to 4 mA"), (5.0, "step to 5 mA"), (6.0, "stop")]
-
-
-def test_a_pulse_recovers_its_charge(drawing: ModuleType) -> None:
-    corners = drawing.pulse(SETTINGS, load("drg-primary").output, -4.0)
-    charge = sum((after[0] - before[0]) * after[1] for before, after in pairwise(corners))
-    assert charge == pytest.approx(0)
-
-
-def test_a_record_is_drawn(drawing: ModuleType, tmp_path: Path) -> None:
-    record, target = tmp_path / "record.jsonl", tmp_path / "drawing.png"
-    record.write_bytes(b"".join(msgspec.json.encode(drive) + b"\n" for drive in SESSION))
-    assert drawing.main(["scs-rechargeable", str(record), str(target)]) == 0
-    assert target.read_bytes().startswith(b"\x89PNG")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "HELD_SECONDS", 0)
+    monkeypatch.setattr(demo, "state", lambda: "IDLE")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=0))
+    monkeypatch.setattr(subprocess, "Popen", Running)
+    assert demo.main() == 0
+    lines = [shlex.split(line[2:]) for line in capsys.readouterr().out.splitlines() if line.startswith("$ ")]
+    assert {name for name, *_ in lines} == set(PARSERS)
+    for name, *words in lines:
+        assert isinstance(PARSERS[name]().parse_args(words), argparse.Namespace)
