@@ -26,6 +26,7 @@ PLOTS = {
     "impedance": "the leads, with what is measured at each contact",
 }
 LOWEST_SPEED, HIGHEST_SPEED = 0.001, 1_000_000
+DEFAULT_COLUMNS = 80
 SPEED_HELP = """\
 how fast the device's time goes, against real time: a factor such as 60 or 0.5, or max, which goes from deadline to deadline
 whenever nobody has talked for 50 ms, once somebody has. While a session is open, no more time passes towards its end than
@@ -63,9 +64,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Finds the terminal's width without `shutil`, which argparse would import for it in every run."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Its subparsers are of this class too."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=_Formatter, **settings)
+
+
+def _columns() -> int:
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    try:
+        return os.get_terminal_size().columns or DEFAULT_COLUMNS
+    except (OSError, ValueError):
+        return DEFAULT_COLUMNS
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The command line, which shell completion is made from."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="ipg-emulator", description="A virtual implantable pulse generator on a serial port.", epilog=EXIT_CODES
     )
     parser.set_defaults(action=None)

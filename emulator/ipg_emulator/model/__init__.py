@@ -1,4 +1,7 @@
-"""Device models: what differs from device to device, read from TOML and checked on the way in."""
+"""Device models: what differs from device to device, read from TOML and checked on the way in.
+
+The modules of tables do not defer their annotations: msgspec would compile each one at the first load, 6 ms of every start.
+"""
 
 from ipg_emulator.model.device import Contact, DefaultArea, DefaultProgram, DeviceModel, HardLimits, Lead, Ranges
 from ipg_emulator.model.hardware import (

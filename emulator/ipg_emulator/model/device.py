@@ -1,7 +1,5 @@
 """A device model: everything that makes one device differ from another, as data."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """What a device is built of, as tables of a model file: output stage, battery, charger, electrodes, sensors, timing."""
 
-from __future__ import annotations
-
 from enum import StrEnum, unique
 from itertools import pairwise
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The pieces a model file is built from: tables with known keys, grids of values, and figures that say where they come from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from enum import StrEnum, unique
 from typing import Annotated
