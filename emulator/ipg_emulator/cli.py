@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.action(options)
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:  # whoever read the output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -132,7 +134,7 @@ def _add_plot(commands: Any) -> None:
         if kind in ("waveform", "battery"):
             parser.add_argument("--program", type=int, metavar="N", help="slot of the program that runs (default 0)")
         if kind == "waveform":
-            parser.add_argument("--seconds", type=int, metavar="N", help="how long therapy runs")
+            parser.add_argument("--seconds", type=_seconds, metavar="N", help="how long therapy runs, at most a week")
             parser.add_argument("--record", metavar="FILE", help="draw what `ipg-emulator run --record FILE` wrote instead")
         if kind == "ecap":
             parser.add_argument("--loop-only", action="store_true", help="leave the growth curves out")
@@ -159,6 +161,10 @@ def _number(text: str, lowest: int, highest: int, what: str) -> int:
 
 def _tcp_port(text: str) -> int:
     return _number(text, 0, 65535, "a port number")
+
+
+def _seconds(text: str) -> int:
+    return _number(text, 1, 7 * 86_400, "a number of seconds")
 
 
 def _baud(text: str) -> int:
@@ -213,6 +219,7 @@ def _models(options: argparse.Namespace) -> None:
 def _plot(options: argparse.Namespace) -> None:
     import ipg_emulator.plot
 
+    os.environ["MPLBACKEND"] = "agg"  # files alone are drawn, and matplotlib may refuse what notebooks set here
     ipg_emulator.plot.check_target(options.output)
     from ipg_emulator.plot import scenes
 
@@ -244,7 +251,7 @@ def _run(options: argparse.Namespace) -> None:
     from ipg_emulator.runner import Runner
 
     model = load(options.model)
-    record = SegmentFile(options.record) if options.record else None
+    record = SegmentFile(options.record, model.name) if options.record else None
     firmware = build_device(model, seed=options.seed, lead_faults=dict(options.lead_fault), record=record)
     kind, port = _port(options)
     if options.pace:

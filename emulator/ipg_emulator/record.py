@@ -53,9 +53,9 @@ class OutputRecord:
 
         Raises:
             OSError: it cannot be read.
-            msgspec.DecodeError: a line is not a segment.
+            msgspec.DecodeError: it is no such file, or one of another model.
         """
-        return cls(model, read_segments(path))
+        return cls(model, read_segments(path, model.name))
 
     def __call__(self, segment: Segment) -> None:
         """Take in a segment; those of one area come in order of time."""

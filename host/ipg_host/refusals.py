@@ -102,6 +102,8 @@ def _range(request: Request[Any], detail: RangeDetail, unit: AmplitudeUnit) -> s
     least, most, step, nearest = (
         in_words(name, number) for number in (detail.minimum, detail.maximum, detail.step, detail.nearest)
     )
+    if isinstance(value, int) and value != detail.nearest and detail.minimum <= value <= detail.maximum and detail.step == 1:
+        return f"{given} is not there now; the nearest that is, is {nearest}"
     return f"{given}; allowed are {least} to {most} in steps of {step}, the nearest is {nearest}"
 
 

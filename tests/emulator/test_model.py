@@ -277,6 +277,16 @@ def test_the_external_vagus_device_makes_one_millisecond_of_sine_every_40_millis
             "recharge_us = 0",
             "waveforms[1].recharge_us: at least 1, as TONIC_PASSIVE_RECHARGE recovers its charge by it",
         ),
+        (
+            "capacity_milliamp_hours = 200.0",
+            "capacity_milliamp_hours = inf",
+            "battery.capacity_milliamp_hours: Expected float < 1",
+        ),
+        (
+            "capacity_milliamp_hours = 200.0",
+            "capacity_milliamp_hours = 1e400",
+            "battery.capacity_milliamp_hours: Expected float < 1",
+        ),
         ('waveform = "TONIC_P', 'waveform = "TUNIC_P', "programs[1].areas[0].waveform: 'TUNIC_PASSIVE_RECHARGE' is none of"),
         ("eos_millivolts = 3_200", "eos_millivolts = 3_300", "battery: thresholds must rise: eos_millivolts < eri_millivolts"),
         (

@@ -15,6 +15,7 @@ from ipg_emulator.plot import PlotError, check_target
 from ipg_emulator.plot.scenes import growth_curves
 from ipg_emulator.plot.waveform import Part, closer_looks, occasions, parts
 from ipg_emulator.record import OutputRecord
+from ipg_emulator.recording import SegmentFile
 from ipg_protocol.commands.programs import AreaSettings, ContactShare, Waveform
 
 SECOND = 1_000_000
@@ -104,7 +105,9 @@ def test_a_picture_is_drawn(options: list[str], tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize("suffix", BEGINNINGS)
 def test_a_record_is_drawn_and_the_same_record_gives_the_same_bytes(suffix: str, tmp_path: Path) -> None:
     record = tmp_path / "record.jsonl"
-    record.write_bytes(b"".join(msgspec.json.encode(segment) + b"\n" for segment in SESSION))
+    write = SegmentFile(str(record), "scs-rechargeable")
+    for segment in SESSION:
+        write(segment)
     pictures = [tmp_path / f"{name}{suffix}" for name in "ab"]
     for picture in pictures:
         assert main(["plot", "waveform", "--model", "scs-rechargeable", "--record", str(record), "-o", str(picture)]) == 0

@@ -241,7 +241,7 @@ def test_what_is_under_way_is_answered_after_a_flush(make_bench):
 
 def test_a_recorded_file_answers_as_the_live_record_does(make_bench, tmp_path):
     path, live = str(tmp_path / "output.jsonl"), OutputRecord(MODEL)
-    to_file = SegmentFile(path)
+    to_file = SegmentFile(path, MODEL.name)
 
     def both(found):
         live(found)
@@ -260,6 +260,17 @@ def test_a_recorded_file_answers_as_the_live_record_does(make_bench, tmp_path):
     read = OutputRecord.read(MODEL, path)
     assert read.segments(0, bench.now) == live.segments(0, bench.now) != []
     assert (read.all_samples(0, 2 * SECOND, 10_000) == live.all_samples(0, 2 * SECOND, 10_000)).all()
+
+
+def test_a_file_of_another_model_is_refused(make_bench, tmp_path):
+    path = str(tmp_path / "output.jsonl")
+    bench = make_bench(record=SegmentFile(path, MODEL.name))
+    bench.open()
+    bench.ask(StartTherapy(bench.transaction()))
+    bench.advance(3)
+    bench.device.board.output.flush(bench.now)
+    with pytest.raises(msgspec.DecodeError, match=f"{MODEL.name} has written it, not tms"):
+        OutputRecord.read(load("tms"), path)
 
 
 def test_pulses_of_a_program_s_areas_never_overlap(make_bench):

@@ -28,6 +28,7 @@ DEVICE = "ipg://scs-rechargeable?seed=1&open=3&short=12"
     ("line", "code", "message"),
     [
         ("amplitude set 99mA", 1, "amplitude 99 mA; allowed are 0 mA to 8 mA in steps of 0.1 mA, the nearest is 8 mA"),
+        ("program select 4", 1, "program 4 is not there now; the nearest that is, is 2"),
         ("--role clinician amplitude set 2.55mA", 1, "OFF_GRID"),
         ("--role observer start", 1, "START_THERAPY refused (NOT_PERMITTED): this takes the role PATIENT"),
         ("amplitude set 2.5", 2, "'2.5' has no unit: write it in uA or mA, such as 2.5mA"),

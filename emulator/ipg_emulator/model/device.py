@@ -30,6 +30,7 @@ from ipg_emulator.model.ranges import (
     PositiveFloat,
     Range,
     Segment,
+    Source,
     Table,
 )
 
@@ -135,7 +136,7 @@ class DefaultProgram(Table, frozen=True):
     """A program the device leaves the factory with, and where its settings come from."""
 
     name: Annotated[str, msgspec.Meta(max_length=16)]
-    source: str
+    source: Source
     confidence: Confidence
     areas: Annotated[tuple[DefaultArea, ...], msgspec.Meta(min_length=1, max_length=4)]
 

@@ -8,7 +8,8 @@ import msgspec
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
-PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0, lt=1e12)]
+Source = Annotated[str, msgspec.Meta(pattern=r"\S")]
 Permille = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 
 
@@ -29,14 +30,14 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Provenance(Table, frozen=True):
     """The source of a figure, and how far it can be trusted."""
 
-    source: str
+    source: Source
     confidence: Confidence
 
 
 class Figures(Table, frozen=True, kw_only=True):
     """A table of figures from one source; those from another are named in `provenance`."""
 
-    source: str
+    source: Source
     confidence: Confidence
     provenance: dict[str, Provenance] = {}
 
@@ -67,7 +68,7 @@ class Range(Table, frozen=True):
     """The values a parameter may take, in segments of rising value, and where the figures come from."""
 
     segments: Annotated[tuple[Segment, ...], msgspec.Meta(min_length=1)]
-    source: str
+    source: Source
     confidence: Confidence
 
     def __post_init__(self) -> None:
@@ -106,5 +107,5 @@ class Figure(Table, frozen=True):
     """One figure and where it comes from."""
 
     value: Count
-    source: str
+    source: Source
     confidence: Confidence

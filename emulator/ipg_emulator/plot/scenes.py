@@ -35,7 +35,7 @@ def plot_waveform(options: argparse.Namespace) -> None:
     try:
         record = OutputRecord.read(model, options.record) if options.record else _session(model, options)
     except msgspec.DecodeError as error:
-        raise PlotError(f"{options.record}: not a file of `ipg-emulator run --record`: {error}") from error
+        raise PlotError(f"{options.record}: not a file of `ipg-emulator run --record` with this model: {error}") from error
     waveform.draw(record, model, options.output)
 
 

@@ -71,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "run" and options.model and options.target != "emulator":
         root.error("--model goes with --target emulator only; a port has the device that it has")
     try:
-        return _run(options, cases) if options.command == "run" else _list(cases)
+        code = _run(options, cases) if options.command == "run" else _list(cases)
+        sys.stdout.flush()
+        return code
     except Unreachable as error:
         print(f"ipg-conformance: {options.target}: {error}", file=sys.stderr)
         return USAGE if options.model else UNREACHABLE
@@ -81,6 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: the interpreter's last flush, too
         return FAILED
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"ipg-conformance: output: {error.strerror}", file=sys.stderr)
+        return USAGE
 
 
 def _list(cases: Sequence[Case]) -> int:
