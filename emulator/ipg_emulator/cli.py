@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ipg_emulator import terminal
+
 if TYPE_CHECKING:
     from ipg_emulator.ports import Port
 
@@ -26,7 +28,7 @@ PLOTS = {
     "impedance": "the leads, with what is measured at each contact",
 }
 LOWEST_SPEED, HIGHEST_SPEED = 0.001, 1_000_000
-DEFAULT_COLUMNS = 80
+STANDARD_OUTPUT = 1
 SPEED_HELP = """\
 how fast the device's time goes, against real time: a factor such as 60 or 0.5, or max, which goes from deadline to deadline
 whenever nobody has talked for 50 ms, once somebody has. While a session is open, no more time passes towards its end than
@@ -82,12 +84,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _columns() -> int:
     wanted = os.environ.get("COLUMNS", "")
-    if wanted.isdecimal() and int(wanted):
-        return int(wanted)
-    try:
-        return os.get_terminal_size().columns or DEFAULT_COLUMNS
-    except (OSError, ValueError):
-        return DEFAULT_COLUMNS
+    return int(wanted) if wanted.isdecimal() and int(wanted) else terminal.columns(STANDARD_OUTPUT)
 
 
 def build_parser() -> argparse.ArgumentParser:

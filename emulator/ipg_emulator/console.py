@@ -9,11 +9,11 @@ from contextlib import suppress
 from ipg_protocol.command import EVENT_OF
 from ipg_protocol.wire import Message
 
+from ipg_emulator import terminal
 from ipg_emulator.firmware import Firmware
 
 REFRESH_US = 500_000
 STANDARD_ERROR = 2
-DEFAULT_COLUMNS = 80
 
 
 def describe(firmware: Firmware, now: int) -> str:
@@ -52,7 +52,7 @@ class StatusLine:
         if real < self._next:
             return
         self._next = real + REFRESH_US
-        line = describe(self._firmware, now)[: _columns(self._descriptor) - 1]
+        line = describe(self._firmware, now)[: terminal.columns(self._descriptor) - 1]
         if line != self._shown:
             _say(self._descriptor, f"\r\x1b[K{line}")
             self._shown = line
@@ -76,13 +76,6 @@ class EventLines:
 
 def _text(value: object) -> str:
     return str(getattr(value, "name", value))
-
-
-def _columns(descriptor: int) -> int:
-    try:
-        return os.get_terminal_size(descriptor).columns or DEFAULT_COLUMNS
-    except OSError:
-        return DEFAULT_COLUMNS
 
 
 def _say(descriptor: int, text: str) -> None:
