@@ -7,7 +7,7 @@ CHECKERS := .venv/.checkers-installed
 SOURCES := protocol emulator host tests docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check validate bench pictures soak wheel-test
+.PHONY: help demo test check validate bench pictures soak wheel-test fuzz
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1                /;s/^\(make .\{12\}\) */  \1/p' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ demo: $(INSTALLED) ## a device and a host on a pseudo-terminal, a drawing of the
 	@$(BIN)/python docs/examples/demo.py
 
 test: $(INSTALLED) ## run the tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --dist worksteal
 
 check: $(CHECKERS) ## lint, format, types, and who imports whom
 	@echo "ruff check" && $(BIN)/ruff check --quiet $(SOURCES)
@@ -36,8 +36,11 @@ pictures: $(INSTALLED) ## draw the pictures of the README anew
 	@$(BIN)/ipg-emulator plot battery --model drg-primary -o docs/longevity.png
 	@$(BIN)/ipg-emulator plot ecap --model scs-closed-loop --loop-only -o docs/closed-loop.png
 
-soak: $(INSTALLED) ## the long campaigns: exhaustive bit errors, millions of random bytes
-	@set -e; for campaign in tests/campaigns/*.py; do echo "== $$campaign"; $(BIN)/python $$campaign; done
+soak: $(INSTALLED) ## the long campaigns: every bit error, 100 million mutated frames, a million changes over a bad link
+	@set -e; for campaign in $$(grep -l __main__ tests/campaigns/*.py); do echo "== $$campaign"; $(BIN)/python $$campaign; done
+
+fuzz: $(INSTALLED) ## fuzz receiver, messages and devices, guided by coverage: SECONDS of each (60)
+	@$(BIN)/python tests/fuzz --seconds $(or $(SECONDS),60)
 
 wheel-test: $(INSTALLED) ## build the wheel and test it where the source cannot be seen
 	@.ci/wheel-test $(BIN)/python
@@ -49,6 +52,7 @@ $(INSTALLED): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 	@echo "installing the packages it needs"
 	@$(BIN)/python -m pip install --quiet --group test --editable .
+	@$(BIN)/python -m pip install --quiet --only-binary atheris --group fuzz || echo "there is no atheris for this system: fuzzing is left out"
 	@touch $@
 
 $(CHECKERS): $(INSTALLED)

@@ -27,7 +27,7 @@ LEGEND = """\
 read: stands in the named source. computed: follows from figures that were read. design: our own choice, of no device.
 UNVERIFIED: general knowledge that was checked against no source; no fact of any device."""
 
-_BESIDE_TABLES = ("has_case", "program_slots", "areas_per_program", "schedule_rows", "log_entries")
+_BESIDE_TABLES = ("has_case", "program_slots", "areas_per_program", "schedule_rows", "log_entries", "therapy_after_reset")
 _SECTIONS = ("timing", "impedance", "output", "battery", "charging", "electrode", "safety", "magnet", "mri", "sensing", "nerve")
 _FACT_COLUMNS = ("FIGURE", "VALUE", "CONFIDENCE", "SOURCE")
 _PROGRAM_COLUMNS = ("PROGRAM", "AREA", "CONFIDENCE", "SOURCE", "SETTINGS")

@@ -8,17 +8,21 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ipg_emulator import terminal
 
 if TYPE_CHECKING:
+    from ipg_emulator.console import StatusLine
+    from ipg_emulator.model import DeviceModel
     from ipg_emulator.ports import Port
+    from ipg_emulator.runner import Station
 
 EXIT_CODES = """\
 exit codes: 0 stopped by TERM or by the end of its parent, 1 a file could not be written, 2 wrong usage, unknown model, bad
-model file or a picture that cannot be drawn, 3 the port could not be had, 4 a command of the protocol has no handler,
-130 stopped by Ctrl-C"""
+model file or a picture that cannot be drawn, 3 the port or the image could not be had, 4 a command of the protocol has no
+handler, 130 stopped by Ctrl-C"""
 
 
 PLOTS = {
@@ -27,12 +31,19 @@ PLOTS = {
     "ecap": "growth curves by posture, and a closed loop beside an open one",
     "impedance": "the leads, with what is measured at each contact",
 }
+LARGEST_FLEET = 100_000
 LOWEST_SPEED, HIGHEST_SPEED = 0.001, 1_000_000
 STANDARD_OUTPUT = 1
 SPEED_HELP = """\
 how fast the device's time goes, against real time: a factor such as 60 or 0.5, or max, which goes from deadline to deadline
-whenever nobody has talked for 50 ms, once somebody has. While a session is open, no more time passes towards its end than
-really passes, so that a host may be as slow as it would be with a real device"""
+whenever nobody has talked for 50 ms, once somebody has, until the battery is at its end. While a session is open, no more time
+passes towards its end than really passes, so that a host may be as slow as it would be with a real device"""
+NVM_HELP = """\
+keep the device's flash in this file, made if it is not there, so that the device goes on where it was, however the process
+ends; for the same model and seed, and one process at a time"""
+DEVICES_HELP = """\
+run so many devices in this process, seeds N, N+1, ..., each at its own port (default 1). A READY line for each; PORT, PORT+1,
+...; in a path, {} stands for the number of the device from 0, which else comes at the end"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,14 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.print_completion:
         options.action = _print_completion
     if options.action is None:
-        parser.error("say what to do: run, plot or models")
-    from ipg_emulator.faults import LeadFaultError
-    from ipg_emulator.firmware.dispatch import CatalogueMismatch
-    from ipg_emulator.model import ModelError
-    from ipg_emulator.plot import PlotError
-    from ipg_emulator.ports import PortError
-
-    codes: dict[type[Exception], int] = {ModelError: 2, LeadFaultError: 2, PlotError: 2, PortError: 3, CatalogueMismatch: 4}
+        parser.error("say what to do: run, plot, campaign or models")
+    codes = _exit_codes()
     try:
         options.action(options)
         sys.stdout.flush()
@@ -63,9 +68,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ipg-emulator: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return 1
     except tuple(codes) as error:
-        print(f"ipg-emulator: {error}", file=sys.stderr)
+        _complain(str(error))
         return codes[type(error)]
     return 0
+
+
+def _exit_codes() -> dict[type[Exception], int]:
+    """What is told in a line, and the code that the command then ends with."""
+    from ipg_emulator.faults import LeadFaultError
+    from ipg_emulator.firmware.dispatch import CatalogueMismatch
+    from ipg_emulator.image import ImageError
+    from ipg_emulator.model import ModelError
+    from ipg_emulator.plot import PlotError
+    from ipg_emulator.ports import PortError
+
+    return {ModelError: 2, LeadFaultError: 2, PlotError: 2, PortError: 3, ImageError: 3, CatalogueMismatch: 4}
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -107,12 +124,15 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument("--tcp", type=_tcp_port, metavar="PORT", help="listen on 127.0.0.1 instead of a PTY; 0: any free port")
     where.add_argument("--rfc2217", type=_tcp_port, metavar="PORT", help="the same, with a serial port's settings (RFC 2217)")
     run.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all randomness (default 0)")
+    run.add_argument("--devices", type=_fleet, default=1, metavar="COUNT", help=DEVICES_HELP)
     run.add_argument("--pace", type=_baud, metavar="BAUD", help="hold the line to this speed")
     _add_lead_fault(run)
     run.add_argument("--speed", type=_speed, default=1.0, metavar="N|max", help=SPEED_HELP)
+    run.add_argument("--nvm", metavar="FILE", help=NVM_HELP)
     run.add_argument("--record", metavar="FILE", help="write what is delivered, a JSON object a line")
     run.add_argument("--outlive-parent", action="store_true", help="go on when the process that started this ends")
     _add_plot(commands)
+    _add_campaign(commands)
     models = commands.add_parser("models", help="list the device models, or show one with its ranges and sources")
     models.set_defaults(action=_models)
     models.add_argument("name", nargs="?", metavar="NAME")
@@ -139,6 +159,21 @@ def _add_plot(commands: Any) -> None:
             _add_lead_fault(parser)
 
 
+def _add_campaign(commands: Any) -> None:
+    epilog = "exit codes: 0 no violation, 1 violations, 2 wrong usage, 3 the scheduler could not be reached, 130 Ctrl-C"
+    campaign = commands.add_parser("campaign", help="put devices and hosts through seeded worlds of trouble", epilog=epilog)
+    campaign.set_defaults(action=_campaign)
+    campaign.add_argument("--seeds", type=_count, default=100, metavar="N", help="how many worlds (default 100)")
+    campaign.add_argument("--seed", type=int, default=0, metavar="FIRST", help="seed of the first (default 0)")
+    campaign.add_argument("--hours", type=_hours, default=1.0, metavar="H", help="how long each lasts (default 1)")
+    workers = campaign.add_mutually_exclusive_group()
+    workers.add_argument("--jobs", type=_count, metavar="N", help="processes at a time (default: one for each core)")
+    workers.add_argument("--scheduler", metavar="tcp://...", help="run on the Dask cluster whose scheduler is there")
+    campaign.add_argument("--failures", default="failures", metavar="DIR", help="where failure files go (default failures)")
+    campaign.add_argument("--replay", metavar="FILE", help="run the short history of a failure file instead")
+    campaign.add_argument("--json", action="store_true", help="print the summary as a JSON object")
+
+
 def _add_lead_fault(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lead-fault",
@@ -156,8 +191,26 @@ def _number(text: str, lowest: int, highest: int, what: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    return _number(text, 1, 10_000_000, "a number")
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not 0.05 <= hours <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours from 0.05 to 1000")
+    return hours
+
+
 def _tcp_port(text: str) -> int:
     return _number(text, 0, 65535, "a port number")
+
+
+def _fleet(text: str) -> int:
+    return _number(text, 1, LARGEST_FLEET, "a number of devices")
 
 
 def _seconds(text: str) -> int:
@@ -213,6 +266,14 @@ def _models(options: argparse.Namespace) -> None:
     print(describe(load(options.name)) if options.name else summary())
 
 
+def _campaign(options: argparse.Namespace) -> None:
+    from ipg_emulator.campaign.command import run
+
+    gc.enable()
+    if code := run(options):
+        raise SystemExit(code)
+
+
 def _plot(options: argparse.Namespace) -> None:
     import ipg_emulator.plot
 
@@ -224,47 +285,94 @@ def _plot(options: argparse.Namespace) -> None:
     print(options.output)
 
 
-def _port(options: argparse.Namespace) -> tuple[str, Port]:
-    """The port asked for, and its kind's name."""
+def _port(options: argparse.Namespace, number: int) -> Port:
+    """The port asked for, of the device of this number."""
     if options.rfc2217 is not None:
+        from ipg_emulator.fleet import tcp_port_of
         from ipg_emulator.ports.rfc2217 import Telnet
         from ipg_emulator.ports.tcp import TcpPort
 
-        return "rfc2217", TcpPort(options.rfc2217, Telnet)
+        return TcpPort(tcp_port_of(options.rfc2217, number), Telnet)
     if options.tcp is not None:
+        from ipg_emulator.fleet import tcp_port_of
         from ipg_emulator.ports.tcp import TcpPort
 
-        return "tcp", TcpPort(options.tcp)
+        return TcpPort(tcp_port_of(options.tcp, number))
     from ipg_emulator.ports.pty import PtyPort
 
-    return "pty", PtyPort(options.link)
+    return PtyPort(_path(options, options.link, number))
 
 
-def _run(options: argparse.Namespace) -> None:
-    from ipg_emulator.console import EventLines, StatusLine
+def _path(options: argparse.Namespace, path: str | None, number: int) -> str | None:
+    """What the device of this number gets of a path that was asked for."""
+    if path is None or options.devices == 1:
+        return path
+    from ipg_emulator.fleet import path_of
+
+    return path_of(path, number)
+
+
+def _station(options: argparse.Namespace, model: DeviceModel, number: int) -> Station:
+    """The device of this number, at its port."""
     from ipg_emulator.factory import boot_finished_at, build_device
-    from ipg_emulator.model import load
+    from ipg_emulator.image import build_on_image
     from ipg_emulator.recording import SegmentFile
-    from ipg_emulator.runner import Runner
+    from ipg_emulator.runner import Station
 
-    model = load(options.model)
-    record = SegmentFile(options.record, model.name) if options.record else None
-    firmware = build_device(model, seed=options.seed, lead_faults=dict(options.lead_fault), record=record)
-    kind, port = _port(options)
+    path = _path(options, options.record, number)
+    record = SegmentFile(path, model.name) if path else None
+    build = partial(build_device, model, seed=options.seed + number, lead_faults=dict(options.lead_fault), record=record)
+    nvm = _path(options, options.nvm, number)
+    firmware = build_on_image(nvm, build, _complain) if nvm else build()
+    port = _port(options, number)
     if options.pace:
         from ipg_emulator.ports.pacing import PacedPort
 
         port = PacedPort(port, options.pace)
-    runner = Runner(firmware, port, started_at=boot_finished_at(model), speed=options.speed)
-    status = StatusLine(firmware) if sys.stderr.isatty() else None
+    return Station(firmware, port, started_at=boot_finished_at(model), speed=options.speed)
+
+
+def _complain(words: str) -> None:
+    print(f"ipg-emulator: {words}", file=sys.stderr)
+
+
+def _show(stations: Sequence[Station]) -> StatusLine | None:
+    """Begin to say what happens: on a terminal by the status line that is returned, elsewhere by a line for each event."""
+    from ipg_emulator.console import EventLines, StatusLine, describe, describe_fleet
+
+    if not sys.stderr.isatty():
+        for number, station in enumerate(stations):
+            EventLines(station.firmware, label=f"[{number}] " if len(stations) > 1 else "")
+        return None
+    if len(stations) > 1:
+        return StatusLine(lambda _: describe_fleet([station.firmware for station in stations]))
+    (station,) = stations
+    return StatusLine(lambda real: describe(station.firmware, station.live_on(b"", real)))
+
+
+def _run(options: argparse.Namespace) -> None:
+    from ipg_emulator.model import load
+    from ipg_emulator.runner import Runner
+
+    model = load(options.model)
+    if options.devices > 1:
+        from ipg_emulator.fleet import allow_open_files
+
+        allow_open_files(options.devices)
+    stations = [_station(options, model, number) for number in range(options.devices)]
+    runner = Runner(stations)
+    status = _show(stations)
     if status:
         runner.watch(status)
-    else:
-        EventLines(firmware)
     gc.freeze()
     gc.enable()
+    kind = next((kind for kind in ("tcp", "rfc2217") if getattr(options, kind) is not None), "pty")
+
+    def say_ready() -> None:
+        print("\n".join(f"READY {kind} {station.port.address}" for station in stations), flush=True)
+
     try:
-        runner.run(lambda: print(f"READY {kind} {port.address}", flush=True), outlive_parent=options.outlive_parent)
+        runner.run(say_ready, outlive_parent=options.outlive_parent)
     finally:
         if status:
             status.end()

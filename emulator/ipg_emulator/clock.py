@@ -14,7 +14,9 @@ from typing import Protocol
 from ipg_emulator.firmware import Firmware
 
 MAXIMUM_SPEED = math.inf
-"""From deadline to deadline, whenever nobody talks and once somebody has."""
+"""From deadline to deadline, whenever nobody talks and once somebody has, until the battery is at its end: beyond it the device
+would soon be dead, and nobody could ask it anything any more.
+"""
 
 QUIET_US = 50_000
 """At maximum speed, time goes on in real time for so long after each byte, so that the host can answer."""
@@ -76,18 +78,20 @@ class ScaledTime:
         self._real = real
         self._real_clock = real_clock
         self._in_real_time_until = sys.maxsize if speed == MAXIMUM_SPEED else real
+        self._is_at_end = False
         self._awaited: int | None = None
         self._awaited_until_real = real
 
     def pass_time(self, firmware: Firmware, real: int) -> tuple[int, bytes]:
         self._await_host(firmware, real)
+        self._is_at_end = firmware.is_at_end
         paced, skip_to = self._reach(real)
         self._real = real
         said = b""
         for at, output in advance(firmware, self._now, max(paced, skip_to)):
             self._now = at
             said += output
-            if (output and at > paced) or self._real_clock() - real > TURN_US:
+            if (output and at > paced) or firmware.is_at_end or self._real_clock() - real > TURN_US:
                 return at, said
         self._now = max(self._now, paced)
         return self._now, said
@@ -124,7 +128,7 @@ class ScaledTime:
         ceiling = self._ceiling(real)
         slowly_until = max(self._real, min(real, self._in_real_time_until))
         paced = self._now + (slowly_until - self._real) * min(1, self._pace) + (real - slowly_until) * self._pace
-        may_jump = self._speed == MAXIMUM_SPEED and real >= self._in_real_time_until
+        may_jump = self._speed == MAXIMUM_SPEED and real >= self._in_real_time_until and not self._is_at_end
         return max(self._now, min(int(paced), ceiling)), min(ceiling, LAST_US) if may_jump else 0
 
     def _ceiling(self, real: int) -> int:

@@ -1,9 +1,11 @@
-"""What `ipg-emulator run` shows of the device: a status line on a terminal, a line per change elsewhere."""
+"""What `ipg-emulator run` shows of its devices: a status line on a terminal, a line per change elsewhere."""
 
 from __future__ import annotations
 
 import os
 import select
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from ipg_protocol.command import EVENT_OF
@@ -31,6 +33,17 @@ def describe(firmware: Firmware, now: int) -> str:
     )
 
 
+def describe_fleet(fleet: Sequence[Firmware]) -> str:
+    """Many devices in one line."""
+    states = Counter(firmware.device.state.name for firmware in fleet)
+    links = [firmware.link.statistics() for firmware in fleet]
+    return (
+        f"{len(fleet)} devices: {', '.join(f'{count} {name}' for name, count in sorted(states.items()))} | "
+        f"{sum(link.requests_executed for link in links)} answered, "
+        f"{sum(link.requests_refused for link in links)} refused, {sum(map(_noise, fleet))} noise"
+    )
+
+
 def _noise(firmware: Firmware) -> int:
     statistics = firmware.link.statistics()
     return sum(getattr(statistics, name) for name in statistics.__struct_fields__ if name.startswith("noise_"))
@@ -39,8 +52,9 @@ def _noise(firmware: Firmware) -> int:
 class StatusLine:
     """Rewrites one line of a terminal twice a second, but only when it would read differently."""
 
-    def __init__(self, firmware: Firmware, descriptor: int = STANDARD_ERROR) -> None:
-        self._firmware = firmware
+    def __init__(self, describe_at: Callable[[int], str], descriptor: int = STANDARD_ERROR) -> None:
+        """`describe_at` says what there is to show at a real time."""
+        self._describe_at = describe_at
         self._descriptor = descriptor
         self._next = 0
         self._shown = ""
@@ -48,11 +62,9 @@ class StatusLine:
     def wake_at(self) -> int | None:
         return self._next
 
-    def wake(self, real: int, now: int) -> None:
-        if real < self._next:
-            return
+    def wake(self, real: int) -> None:
         self._next = real + REFRESH_US
-        line = describe(self._firmware, now)[: terminal.columns(self._descriptor) - 1]
+        line = self._describe_at(real)[: terminal.columns(self._descriptor) - 1]
         if line != self._shown:
             _say(self._descriptor, f"\r\x1b[K{line}")
             self._shown = line
@@ -63,15 +75,17 @@ class StatusLine:
 
 
 class EventLines:
-    """Writes a plain line for each event of the device; nothing happens in between."""
+    """Writes a plain line for each event of a device; nothing happens in between."""
 
-    def __init__(self, firmware: Firmware, descriptor: int = STANDARD_ERROR) -> None:
+    def __init__(self, firmware: Firmware, descriptor: int = STANDARD_ERROR, label: str = "") -> None:
+        """Among several devices, the `label` says which."""
         self._descriptor = descriptor
+        self._label = label
         firmware.observers.append(self._happened)
 
     def _happened(self, event: Message, now: int) -> None:
         fields = " ".join(f"{name}={_text(getattr(event, name))}" for name in event.__struct_fields__)
-        _say(self._descriptor, f"{now / 1_000_000:12.6f} {EVENT_OF[type(event)].name} {fields}\n")
+        _say(self._descriptor, f"{now / 1_000_000:12.6f} {self._label}{EVENT_OF[type(event)].name} {fields}\n")
 
 
 def _text(value: object) -> str:

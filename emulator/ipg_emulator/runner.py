@@ -1,6 +1,6 @@
-"""Runs a device on a real port: one loop on `selectors`, asleep whenever nothing is due.
+"""Runs devices on real ports: one loop on `selectors`, asleep whenever nothing is due.
 
-Ports and watchers live in real time; the device in its own, which a clock makes of it.
+Ports live in real time; each device in its own, which a clock makes of it.
 """
 
 from __future__ import annotations
@@ -8,24 +8,19 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from math import ceil
 from selectors import EVENT_READ, DefaultSelector
 from types import FrameType
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
-from ipg_emulator.clock import clock_at
+from ipg_emulator.agenda import Agenda, Sleeper
+from ipg_emulator.clock import TURN_US, clock_at
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.ports import Port
 
 PARENT_POLL_US = 1_000_000
-
-
-class Watcher(Protocol):
-    """Something that wants to be called now and then, such as a status line: at `real` times, when the device's is `now`."""
-
-    def wake_at(self) -> int | None: ...
-    def wake(self, real: int, now: int) -> None: ...
 
 
 class ParentGone(Exception):
@@ -39,17 +34,19 @@ class ParentWatch:
         self._parent = os.getppid()
         self._next: int | None = 0
         with suppress(OSError, AttributeError):
-            selector.register(os.pidfd_open(self._parent), EVENT_READ, self)
+            selector.register(os.pidfd_open(self._parent), EVENT_READ, (self, None))
             self._next = None
         self._check()  # it may have ended before it could be watched
 
     def wake_at(self) -> int | None:
         return self._next
 
-    def wake(self, real: int, now: int) -> None:  # noqa: ARG002 - the parent lives in real time
-        if self._next is not None and real >= self._next:
-            self._next = real + PARENT_POLL_US
-            self._check()
+    def wake(self, real: int) -> None:
+        self._next = real + PARENT_POLL_US
+        self._check()
+
+    def receive(self, _ready: object, _real: int, /) -> NoReturn:
+        raise ParentGone
 
     def _check(self) -> None:
         if os.getppid() != self._parent:
@@ -61,68 +58,109 @@ def real_time() -> int:
     return time.monotonic_ns() // 1000
 
 
-class Runner:
-    """A firmware, its port, and the clock between them."""
+class Station:
+    """A device at its port, and the clock between them."""
 
     def __init__(self, firmware: Firmware, port: Port, *, started_at: int, speed: float = 1) -> None:
         """The device's time goes on from `started_at` microseconds, at a speed of `clock_at`."""
-        self._firmware = firmware
-        self._port = port
+        self.firmware = firmware
+        self.port = port
         self._clock = clock_at(speed, started_at=started_at, real_clock=real_time)
-        self._watchers: list[Watcher] = []
+        self._due_at: int | None = 0
 
-    def watch(self, watcher: Watcher) -> None:
-        self._watchers.append(watcher)
-
-    def run(self, ready: Callable[[], None], *, outlive_parent: bool = False) -> None:
-        """Serve until a signal or the parent's end stops it; `ready` is called once the port answers.
+    def open(self, selector: DefaultSelector) -> None:
+        """Open the port.
 
         Raises:
-            PortError: the port cannot be had.
+            PortError: it cannot be had.
         """
-        with DefaultSelector() as selector:
-            try:
-                _exit_on_signals()
-                if not outlive_parent:
-                    self.watch(ParentWatch(selector))
-                self._port.open(selector)
-                ready()
-                while True:
-                    self._turn(selector)
-            except ParentGone:
-                return
-            finally:
-                self._port.close()
-                self._firmware.power_off(self._clock.read(real_time()))
+        self.port.open(selector, self)
+
+    def close(self) -> None:
+        self.port.close()
+        self.firmware.power_off(self._clock.read(real_time()))
+
+    def wake_at(self) -> int | None:
+        return self._due_at
+
+    def wake(self, real: int) -> None:
+        self.live_on(self.port.wake(real), real)
+
+    def receive(self, ready: object, real: int) -> None:
+        """Take what has arrived where the port says that something is `ready`."""
+        self.live_on(self.port.wake(real) + self.port.receive(ready, real), real)
+
+    def live_on(self, data: bytes, real: int) -> int:
+        """Let the device live up to `real`, when `data` reaches it; the device's time then."""
+        firmware, clock = self.firmware, self._clock
+        now, output = clock.pass_time(firmware, real)
+        if data:
+            firmware.receive(data, now)
+        else:
+            firmware.wake(now)
+        output += firmware.take_output(now)
+        if output and not self.port.send(output, real):
+            firmware.link.output_lost(output)
+        if data or output:
+            clock.talked(data, real)
+        sleep_us = clock.sleep_us(firmware, real)
+        port_at = self.port.wake_at()
+        at = None if sleep_us is None else real + ceil(sleep_us)
+        self._due_at = port_at if at is None else at if port_at is None else min(at, port_at)
+        return now
+
+
+class Runner:
+    """Stations, served in turn: each turn reads once from every port that has bytes, and wakes whoever is due."""
+
+    def __init__(self, stations: Sequence[Station]) -> None:
+        self._stations = stations
+        self._agenda = Agenda()
+        for station in stations:
+            self._agenda.note(station)
+
+    def watch(self, watcher: Sleeper) -> None:
+        """Wake something else beside the devices, such as a status line."""
+        self._agenda.note(watcher)
+
+    def run(self, ready: Callable[[], None], *, outlive_parent: bool = False) -> None:
+        """Serve until a signal or the parent's end stops it; `ready` is called once every port answers.
+
+        Raises:
+            PortError: a port cannot be had.
+        """
+        with DefaultSelector() as selector, ExitStack() as ending, suppress(ParentGone):
+            for station in self._stations:
+                ending.callback(station.close)
+            _exit_on_signals()
+            if not outlive_parent:
+                self.watch(ParentWatch(selector))
+            for station in self._stations:
+                station.open(selector)
+            ready()
+            while True:
+                self._turn(selector)
 
     def _turn(self, selector: DefaultSelector) -> None:
-        ready = selector.select(self._seconds_to_sleep())
-        real = real_time()
-        data = self._port.wake(real)
-        for key, _ in ready:
-            if isinstance(key.data, ParentWatch):
-                raise ParentGone
-            data += self._port.receive(key.data, real)
-        now, output = self._clock.pass_time(self._firmware, real)
-        if data:
-            self._firmware.receive(data, now)
-        else:
-            self._firmware.wake(now)
-        output += self._firmware.take_output(now)
-        if output:
-            self._port.send(output, real)
-        if data or output:
-            self._clock.talked(data, real)
-        for watcher in self._watchers:
-            watcher.wake(real, now)
+        for key, _ in selector.select(self._seconds_to_sleep()):
+            station, what = key.data
+            station.receive(what, real_time())
+            self._agenda.note(station)
+        self._wake_due(real_time())
+
+    def _wake_due(self, real: int) -> None:
+        """Wake those who are due at `real`, the longest due first; after a while the ports come before the rest of them."""
+        now = real
+        while now - real < TURN_US and (sleeper := self._agenda.pop_due(real)) is not None:
+            at = sleeper.wake_at()
+            if at is not None and at <= now:
+                sleeper.wake(now)
+            self._agenda.note(sleeper)
+            now = real_time()
 
     def _seconds_to_sleep(self) -> float | None:
-        real = real_time()
-        earliest = self._clock.sleep_us(self._firmware, real)
-        for at in (self._port.wake_at(), *[watcher.wake_at() for watcher in self._watchers]):
-            if at is not None and (earliest is None or at - real < earliest):
-                earliest = max(0, at - real)
-        return None if earliest is None else earliest / 1_000_000
+        at = self._agenda.next_at()
+        return None if at is None else max(0, at - real_time()) / 1_000_000
 
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

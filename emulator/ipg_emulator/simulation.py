@@ -15,7 +15,7 @@ from ipg_protocol.wire import Message
 from ipg_emulator.clock import advance
 from ipg_emulator.factory import boot_finished_at
 from ipg_emulator.firmware import Firmware
-from ipg_emulator.firmware.memory import areas_checksum
+from ipg_emulator.firmware.configuration import areas_checksum
 
 R = TypeVar("R", bound=Message)
 _HOST = 1
@@ -56,8 +56,7 @@ class Simulation:
         """
         if is_change(request):
             request = msgspec.structs.replace(request, transaction=next(self._transactions))
-        (frame,) = self._exchange(request_frame(request, next(self._request_ids)))
-        reply = decode_reply(frame)
+        reply = decode_reply(self._exchange(request_frame(request, next(self._request_ids))))
         if reply.status is not Status.OK:
             raise RequestRefused(f"{type(request).__name__}: {reply.status.name} {reply.body}")
         return cast("R", reply.body)
@@ -89,9 +88,16 @@ class Simulation:
         self.now = max(self.now, end)
         self.firmware.wake(self.now)
 
-    def _exchange(self, frame: Frame) -> list[Frame]:
+    def _exchange(self, frame: Frame) -> Frame:
+        """The response to a request; some take their time."""
         self.firmware.receive(encode_frame(frame), self.now)
-        return self.hear(self.firmware.take_output(self.now))
+        responses = self.hear(self.firmware.take_output(self.now))
+        while not responses and (at := self.firmware.wake_at()) is not None:
+            self.now = max(self.now, at)
+            self.firmware.wake(self.now)
+            responses = self.hear(self.firmware.take_output(self.now))
+        (response,) = responses
+        return response
 
     def hear(self, data: bytes) -> list[Frame]:
         """The responses among what the device says; events are acknowledged."""

@@ -61,12 +61,17 @@ class AsyncClient:
         """Whether the link is gone for good."""
         return self._session.lost
 
+    @property
+    def events_missed(self) -> int:
+        """How many events went by unseen since the first session was opened here; each gap is logged as a warning."""
+        return self._session.events_missed
+
     async def open_session(self, role: Role) -> SessionTerms:
         """Open a session in `role`; one that is open is closed."""
         return await self.run(open_session(role, self._host_id, self._rng.getrandbits(32)))
 
     async def run(self, procedure: Procedure[T]) -> T:
-        """Hold a conversation to its end and return what it found. Cancelled, it sends nothing more.
+        """Hold a conversation to its end and return what it found. Cancelled, it sends only an ABORT of what it waits for.
 
         Raises:
             IpgError: the device refused something, or the link failed.
@@ -110,7 +115,9 @@ class AsyncClient:
             if not exchange.done:
                 await self._wait(over, None)
         finally:
-            self._session.forget(exchange, now)
+            if not exchange.done:
+                self._session.forget(exchange, self._link.now())
+                self._send()
         return exchange
 
     async def _wait(self, over: asyncio.Future[None], until: int | None) -> None:

@@ -49,6 +49,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     opcodes: tuple[int, ...]
     amplitude_unit: AmplitudeUnit
     rechargeable_battery: bool
+    therapy_after_reset: bool
     amplitude_microamps: tuple[Segment, ...]
     pulse_width_us: tuple[Segment, ...]
     rate_millihertz: tuple[Segment, ...]
@@ -76,6 +77,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     log_entries: int
     schedule_rows: int
     mri_minutes: int
+    checkpoints: int
     feedback_target_microvolts: int
     feedback_gain_permille: int
 
@@ -117,6 +119,7 @@ def capabilities_from(rows: Iterable[CapabilityRow]) -> Capabilities:
         opcodes=tuple(row.index for row in by_kind[Capability.COMMAND]),
         amplitude_unit=AmplitudeUnit(_figure(by_kind[Capability.AMPLITUDE_UNIT])),
         rechargeable_battery=bool(_figure(by_kind[Capability.RECHARGEABLE_BATTERY])),
+        therapy_after_reset=bool(_figure(by_kind[Capability.THERAPY_AFTER_RESET])),
         **ranges,
         **figures,
     )

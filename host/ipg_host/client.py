@@ -20,7 +20,8 @@ from ipg_host.errors import LinkLost
 from ipg_host.exchange import Exchange
 from ipg_host.procedures import open_session
 from ipg_host.serial import Port, link_to, open_port
-from ipg_host.session import MAXIMUM_SENDS, TOTAL_TIMEOUT_US, Session
+from ipg_host.session import Session
+from ipg_host.timing import MAXIMUM_SENDS, TOTAL_TIMEOUT_US
 
 T = TypeVar("T")
 
@@ -70,6 +71,11 @@ class Client:
         """Whether the link is gone for good."""
         return self._session.lost
 
+    @property
+    def events_missed(self) -> int:
+        """How many events went by unseen since the first session was opened here; each gap is logged as a warning."""
+        return self._session.events_missed
+
     def open_session(self, role: Role) -> SessionTerms:
         """Open a session in `role`; one that is open is closed."""
         return self.run(open_session(role, self._host_id, self._rng.getrandbits(32)))
@@ -111,7 +117,9 @@ class Client:
             while not exchange.done:
                 now = self._turn(now, None)
         finally:
-            self._session.forget(exchange, now)
+            if not exchange.done:
+                self._session.forget(exchange, self._link.now())
+                self._send()
         return exchange
 
     def _turn(self, now: int, until: int | None) -> int:
@@ -132,6 +140,12 @@ class Client:
         except LinkLost as error:
             session.lose(error)
         return now
+
+    def _send(self) -> None:
+        try:
+            self._link.write(self._session.take_output())
+        except LinkLost as error:
+            self._session.lose(error)
 
 
 def connect(port: str, **options: Any) -> Client:

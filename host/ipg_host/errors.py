@@ -74,7 +74,8 @@ class LinkLost(LinkError):
 class OutcomeUnknown(LinkError):
     """A request was sent and no answer came, so it may have been carried out or not.
 
-    `transaction` is the number to ask TRANSACTION_STATUS about; None when the request carried none.
+    `request` is as it was sent, and `transaction` its number, None when it carried none: `procedures.resolve` finds out what
+    became of it, in this session or a later one.
     """
 
     def __init__(self, request: Request[Any], reason: str) -> None:
@@ -85,7 +86,8 @@ class OutcomeUnknown(LinkError):
 
     @property
     def consequence(self) -> str:
-        return "; it may have been carried out or not"
+        told = "" if self.transaction is None else f"; `ipg-host transaction {self.transaction}` tells"
+        return f"; it may have been carried out or not{told}"
 
 
 class NoAnswer(OutcomeUnknown):

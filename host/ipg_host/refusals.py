@@ -167,15 +167,15 @@ def _role(_: Request[Any], detail: RoleDetail) -> str:
 
 
 def _busy(_: Request[Any], detail: BusyDetail) -> str:
-    return f"a measurement is under way for another {detail.retry_after_ms} ms"
+    return f"a measurement or a self-test is under way for another {detail.retry_after_ms} ms"
 
 
 def _revision(_: Request[Any], detail: RevisionDetail) -> str:
     return f"the configuration stands at revision {detail.revision}; read it again first"
 
 
-def _request_id(_: Request[Any], detail: RequestDetail) -> str:
-    return f"it has request {detail.request_id} on record"
+def _with_request(text: str) -> Callable[[Request[Any], RequestDetail], str]:
+    return lambda _request, detail: text.format(detail.request_id)
 
 
 def _plain(text: str) -> Callable[[Request[Any], Message], str]:
@@ -191,11 +191,11 @@ _EXPLAIN: dict[Status, Callable[[Request[Any], Any], str]] = {
     Status.BUSY: _busy,
     Status.NOT_SUPPORTED: _not_supported,
     Status.CONFLICT: _revision,
-    Status.ID_REUSED: _request_id,
-    Status.STALE: _request_id,
-    Status.PENDING: _request_id,
-    Status.ABORTED: _request_id,
-    Status.TOO_LATE: _request_id,
+    Status.ID_REUSED: _with_request("the number {} was used for another request"),
+    Status.STALE: _with_request("it is older than what the device keeps answers of; the newest is request {}"),
+    Status.PENDING: _with_request("request {} is still being carried out"),
+    Status.ABORTED: _with_request("request {} was aborted before it took effect"),
+    Status.TOO_LATE: _with_request("request {} has taken effect already"),
     Status.COMPLIANCE: _compliance,
     Status.OPEN_CIRCUIT: _circuit,
     Status.SHORT_CIRCUIT: _circuit,

@@ -84,7 +84,7 @@ def _refusals(
     if issubclass(request, Change):
         implied.add(Status.OUT_OF_RANGE)  # transaction 0
     if role is not None:
-        implied |= {Status.NO_SESSION, Status.ID_REUSED, Status.STALE}
+        implied |= {Status.NO_SESSION, Status.ID_REUSED, Status.STALE, Status.ABORTED}
     if role:
         implied.add(Status.NOT_PERMITTED)
     if states != ANY_STATE:

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable
 import codec
 import link
 import process
+import writes
 import years
 from measure import Row, table
 
 TOPICS: dict[str, Callable[[], Iterable[Row]]] = {
     "link": link.round_trips,
+    "writes": writes.journalled_writes,
     "start": process.start,
     "idle": process.idle,
     "frames": codec.frames,

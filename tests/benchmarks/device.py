@@ -18,9 +18,9 @@ HERE = Path(__file__).parent
 EMULATOR = [str(Path(sys.executable).with_name("ipg-emulator")), "run", "--model", "scs-rechargeable", "--seed", "1"]
 
 
-def start_emulator() -> tuple[subprocess.Popen[str], str]:
+def start_emulator(*options: str) -> tuple[subprocess.Popen[str], str]:
     """A device of its own process, and its terminal's path. Returns when it says READY."""
-    process = subprocess.Popen(EMULATOR, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*EMULATOR, *options], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("READY pty "):
@@ -37,9 +37,9 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def emulator() -> Generator[tuple[int, str]]:
+def emulator(*options: str) -> Generator[tuple[int, str]]:
     """A running device: its process id and its terminal's path."""
-    process, path = start_emulator()
+    process, path = start_emulator(*options)
     try:
         yield process.pid, path
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -222,7 +222,7 @@ ALTERED_HANDLERS = {
 @pytest.mark.parametrize("alteration", ALTERED_HANDLERS)
 def test_altered_command_fails_by_its_requirement(alteration: str, monkeypatch: pytest.MonkeyPatch) -> None:
     request, alter, requirement = ALTERED_HANDLERS[alteration]
-    monkeypatch.setitem(HANDLERS, request, alter(HANDLERS[request]))
+    monkeypatch.setitem(HANDLERS, request, alter(cast("Handler", HANDLERS[request])))
     assert requirement in failed_requirements(run_cases(open_port(URL), quick_cases()))
 
 

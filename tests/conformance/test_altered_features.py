@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import pytest
@@ -18,9 +18,15 @@ from ipg_emulator.firmware.doses import Doses
 from ipg_emulator.firmware.ecap import EcapStream
 from ipg_emulator.firmware.feedback import FeedbackLoop, Law
 from ipg_emulator.firmware.host_watch import HostWatch
+from ipg_emulator.firmware.journal import Journals
+from ipg_emulator.firmware.link import Link
+from ipg_emulator.firmware.memory import Memory
+from ipg_emulator.firmware.self_test import SelfTestRun
+from ipg_emulator.firmware.sessions import Seen, Session
 from ipg_protocol import COMMAND_OF, Message, State
 from ipg_protocol.commands.measurement import ReadTemperature
 from ipg_protocol.commands.power import GetLongevity, Longevity
+from ipg_protocol.commands.programs import RestoreCheckpoint
 from ipg_protocol.commands.sensing import FeedbackMode
 from ipg_protocol.commands.therapy import ReadSchedule, ReadTherapy, WriteSchedule
 
@@ -45,7 +51,7 @@ def answering(request: type[Message], alter: Callable[[Any], Message]) -> Alteri
     """Alter a device by the answers to one request."""
 
     def altering(monkeypatch: pytest.MonkeyPatch) -> None:
-        handler: Handler = HANDLERS[request]
+        handler = cast("Handler", HANDLERS[request])
         altered: Handler = lambda message, context: alter(handler(message, context))  # noqa: E731 - it replaces a handler
         monkeypatch.setitem(HANDLERS, request, altered)
 
@@ -97,6 +103,45 @@ _law = Law.of
 
 def law_without_rate_limit(*arguments: Any) -> Law:
     return msgspec.structs.replace(_law(*arguments), most_per_update=1e9)
+
+
+_read: Any = vars(Memory)["_read"]
+_note = Memory.note
+_look_up = Session.look_up
+
+
+def read_without(**forgotten: object) -> Callable[[Any], None]:
+    """In place of reading the memory at a boot: some of it is as it was in the factory."""
+
+    def read(memory: Any) -> None:
+        _read(memory)
+        for name, value in forgotten.items():
+            setattr(memory, name, value)
+
+    return read
+
+
+def note_no_stop(memory: Any, **changes: object) -> None:
+    """In place of taking note of what the device is in: that therapy was stopped is never noted."""
+    _note(memory, **{name: value for name, value in changes.items() if (name, value) != ("therapy_on", False)})
+
+
+def look_up_none_aborted(session: Any, frame: Any) -> Seen:
+    seen = _look_up(session, frame)
+    return Seen.NEW if seen is Seen.ABORTED else seen
+
+
+def restore_without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back a checkpoint, but the limits stay as they are."""
+    handler = cast("Handler", HANDLERS[RestoreCheckpoint])
+
+    def altered(request: RestoreCheckpoint, context: Context) -> Message:
+        memory, limits = context.device.memory, context.device.configuration.limits
+        answer = handler(request, context)
+        memory.configuration = REPLACE(memory.configuration, limits=limits)
+        return answer
+
+    monkeypatch.setitem(HANDLERS, RestoreCheckpoint, altered)
 
 
 class Alteration(NamedTuple):
@@ -163,6 +208,34 @@ ALTERATIONS = {
         "drg-primary",
         "TMP",
         "REQ-TMP-001",
+    ),
+    "the journal is lost in a reset": Alteration(
+        replaced(Journals, "put", do_nothing), "scs-rechargeable", "TXN", "REQ-TXN-004"
+    ),
+    "events are numbered from 1 in each boot": Alteration(
+        replaced(Memory, "_read", read_without(acknowledged_event=0, events={})), "scs-rechargeable", "EVT", "REQ-EVT-001"
+    ),
+    "the log begins anew in each boot": Alteration(
+        replaced(Memory, "_read", read_without(_log=[])), "scs-rechargeable", "RST/LASTING", "REQ-RST-007"
+    ),
+    "therapy that runs is not resumed": Alteration(
+        replaced(Delivery, "resume_after_reset", do_nothing), "scs-rechargeable", "RST/THERAPY", "REQ-RST-006"
+    ),
+    "therapy that was stopped is resumed": Alteration(
+        replaced(Memory, "note", note_no_stop), "scs-rechargeable", "RST/THERAPY", "REQ-RST-006"
+    ),
+    "what was aborted is executed": Alteration(
+        replaced(Session, "look_up", look_up_none_aborted), "scs-rechargeable", "REQ/ABORT", "REQ-REQ-006"
+    ),
+    "a self-test goes on while therapy runs": Alteration(
+        replaced(SelfTestRun, "_state_changed", do_nothing), "scs-rechargeable", "REQ/PENDING", "REQ-REQ-005"
+    ),
+    "what takes time is pending for ever": Alteration(
+        replaced(Link, "answer_awaited", do_nothing), "scs-rechargeable", "REQ/PENDING", "REQ-REQ-005"
+    ),
+    "a checkpoint forgets the limits": Alteration(restore_without_limits, "scs-rechargeable", "PRG/RESTORE", "REQ-PRG-012"),
+    "checkpoints are lost in a reset": Alteration(
+        replaced(Memory, "_read", read_without(checkpoints=(None, None))), "scs-rechargeable", "PRG/RESTORE", "REQ-RST-007"
     ),
 }
 

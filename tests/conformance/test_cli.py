@@ -51,7 +51,7 @@ def test_failure_shows_requirement_expected_got_and_exchange(
 ) -> None:
     stop = HANDLERS[StopTherapy]
 
-    def altered(request: StopTherapy, context: Context) -> Message:
+    def altered(request: StopTherapy, context: Context) -> Message | None:
         if context.link.session is None:
             raise Refused(Status.NO_SESSION, BootDetail(1))
         return stop(request, context)

@@ -25,6 +25,7 @@ OUT_OF_REACH = {
     "REQ-MAG-001": "no command brings a magnet",
     "REQ-PRT-001": "one port is all that a run has",
     "REQ-RST-005": "no command takes the power away",
+    "REQ-STG-001": "no command damages the storage",
     "REQ-USE-001": "the use period takes days",
 }
 

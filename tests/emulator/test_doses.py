@@ -233,7 +233,7 @@ def test_a_start_that_changes_nothing_is_no_dose(limited):
 
 def test_without_a_limit_no_history_is_kept(dosed):
     start(dosed)
-    assert dosed.device.memory.dose_starts == []
+    assert dosed.device.memory.condition.dose_starts == ()
 
 
 def test_a_program_without_a_dose_is_not_limited(limited):

@@ -10,7 +10,7 @@ from statistics import mean, pstdev
 import msgspec
 import pytest
 from ipg_emulator.board.amplifier import EcapAmplifier
-from ipg_emulator.firmware.memory import areas_checksum
+from ipg_emulator.firmware.configuration import areas_checksum
 from ipg_emulator.model import load
 from ipg_emulator.patient import Nerve, Patient, Tissue
 from ipg_emulator.patient.ecap import soft_plus

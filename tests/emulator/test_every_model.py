@@ -13,6 +13,18 @@ from ipg_protocol.commands.log import LogCode
 from ipg_protocol.commands.therapy import StartTherapy, StopMode, StopTherapy
 
 HOUR_SECONDS = 3600
+RESUMING = {
+    "dbs-primary",
+    "dbs-rechargeable",
+    "drg-primary",
+    "motor-cortex",
+    "opennerve",
+    "scs-10khz",
+    "scs-burst",
+    "scs-closed-loop",
+    "scs-rechargeable",
+    "vns-implanted",
+}
 
 
 def capabilities(simulation: Simulation) -> set[Capability]:
@@ -51,3 +63,10 @@ def test_a_model_lives_a_day(name: str) -> None:
     assert device.board.power.depth_permille(simulation.now) > 0 or model.battery.supply is Supply.MAINS
     assert LogCode.FAULT_RAISED not in [entry.code for entry in device.memory.log_entries()]
     assert {segment.drive.settings for segment in record.segments(began, simulation.now)} == set(areas)
+
+
+@pytest.mark.parametrize("name", names())
+def test_implants_with_a_cell_of_their_own_resume_therapy_after_a_reset_and_say_so(name: str) -> None:
+    device = build_device(load(name)).device
+    (row,) = [row for row in device.capabilities if row.capability is Capability.THERAPY_AFTER_RESET]
+    assert row.maximum == (name in RESUMING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from ipg_protocol import CATALOGUE, Kind, ResponseFlag, Role, State, Status, decode_reply, encode_frame, request_frame
 from ipg_protocol.commands.link import (
+    Abort,
     EnterShelfMode,
     GetLinkStatistics,
     GetStatus,
@@ -207,3 +208,53 @@ def test_a_forgotten_transaction_is_not_executed_again(bench):
         bench.ask(request)
     status, detail = bench.refused(requests[0])
     assert (status, detail.field, detail.minimum) == (Status.OUT_OF_RANGE, 0, 2)
+
+
+@pytest.mark.parametrize("own", [1, 7])
+def test_only_an_earlier_request_can_be_aborted(bench, own):
+    for number, target in enumerate((0, own + 1, own + 3, 2**32 - 1), own):
+        reply = bench.reply(Abort(target), number)
+        assert (reply.status, reply.body.minimum, reply.body.maximum) == (Status.OUT_OF_RANGE, 1, number - 1)
+
+
+def test_an_aborted_request_is_refused_whenever_it_comes_and_has_no_effect(bench):
+    amplitude, revision = programmed(bench), bench.device.configuration.revision
+    assert bench.reply(Abort(3), 4).body == Done()
+    for request in (StepAmplitude(1, 0, 1, revision), ListPrograms(0)):
+        reply = bench.reply(request, 3)
+        assert (reply.status, reply.flags, reply.body) == (Status.ABORTED, ResponseFlag(0), RequestDetail(3))
+    assert (programmed(bench), bench.device.configuration.revision) == (amplitude, revision)
+    assert bench.reply(StepAmplitude(1, 0, 1, revision), 5).status is Status.OK
+
+
+def test_an_aborted_id_becomes_stale_with_the_others(bench):
+    bench.reply(Abort(3), 4)
+    for request_id in range(5, 12):
+        bench.reply(KeepAlive(), request_id)
+    assert bench.reply(KeepAlive(), 3).status is Status.STALE
+
+
+def test_what_took_effect_is_too_late_to_abort(bench):
+    first = bench.reply(SelectProgram(1, 1), 3)
+    reply = bench.reply(Abort(3), 4)
+    assert (reply.status, reply.body) == (Status.TOO_LATE, RequestDetail(3))
+    assert bench.reply(SelectProgram(1, 1), 3).body == first.body
+
+
+def test_what_was_refused_needs_no_abort_and_keeps_its_refusal(bench):
+    refusal = bench.reply(SelectProgram(1, 200), 3)
+    assert bench.reply(Abort(3), 4).status is Status.OK
+    assert bench.reply(SelectProgram(1, 200), 3).body == refusal.body
+
+
+def test_the_fate_of_a_request_that_is_not_kept_any_more_is_stale(bench):
+    bench.reply(KeepAlive(), 1)
+    bench.reply(KeepAlive(), 100)
+    reply = bench.reply(Abort(1), 101)
+    assert (reply.status, reply.body) == (Status.STALE, RequestDetail(100))
+
+
+def test_aborted_ids_end_with_their_session(bench):
+    bench.reply(Abort(1), 2)
+    bench.open(nonce=2)
+    assert bench.reply(KeepAlive(), 1).status is Status.OK

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from ipg_emulator.board.assembly import build_board
 from ipg_emulator.firmware import Firmware
-from ipg_emulator.firmware.memory import areas_checksum
+from ipg_emulator.firmware.configuration import areas_checksum
 from ipg_emulator.model import Supply, load
 from ipg_protocol import State
 from ipg_protocol.commands.power import UNKNOWN_DAYS, BatteryTierChanged, GetBattery, GetLongevity

@@ -315,14 +315,14 @@ def test_wake_leaves_shelf_mode_and_does_nothing_elsewhere(gesture_bench):
     assert bench.device.state is State.IDLE
 
 
-def test_reset_by_gesture_restarts_and_therapy_stays_off(gesture_bench):
+def test_reset_by_gesture_restarts_and_therapy_goes_on_by_its_ramp(gesture_bench):
     bench = gesture_bench
     settle(bench)
     hold(bench, 7)
     assert bench.device.state is State.BOOT
     bench.advance(1)
     bench.open(nonce=2)
-    assert bench.device.state is State.IDLE
+    assert bench.device.state is State.RAMPING
     assert [event.boot_counter for event in bench.happened(ResetHappened)][-1] == 2
 
 
@@ -455,7 +455,7 @@ def test_a_boost_that_is_held_off_goes_on_with_what_is_left_of_its_dose(make_ben
 
 
 def test_at_eos_the_magnet_is_noted_and_only_a_reset_acts(make_bench):
-    bench = make_bench(with_magnet(MagnetAction.STOP, GESTURES), charge_permille=0)
+    bench = make_bench(with_magnet(MagnetAction.STOP, GESTURES), charge_permille=5)
     bench.advance(4 * 3600)
     assert bench.device.state is State.EOS
     boots = bench.device.memory.boot_counter

@@ -260,6 +260,11 @@ def test_the_external_vagus_device_makes_one_millisecond_of_sine_every_40_millis
         ("areas_per_program = 4", "areas_per_program = 1", "programs[0].areas: at most areas_per_program (1), got 2"),
         ("log_entries = 512", "", "Object missing required field log_entries"),
         ("log_entries = 512", "log_entries = ", "not TOML: Invalid value (at line "),
+        (
+            'therapy_after_reset = "resume"',
+            'therapy_after_reset = "ramp"',
+            "therapy_after_reset: Invalid enum value 'ramp'; known: resume, off",
+        ),
         ("3 = -1000, case", "30 = -1000, case", "programs[1].areas[0].contacts: '30' is none of 0 to 15 or case"),
         ("has_case = true", "has_case = false", "programs[1].areas[0].contacts: 'case' is none of 0 to 15"),
         (

@@ -133,7 +133,7 @@ def test_a_contact_outside_of_the_range_for_mri_is_refused(make_mri_bench, lowes
 
 def test_a_battery_that_is_not_ok_is_refused(make_mri_bench):
     bench = make_mri_bench()
-    bench.device.memory.battery_tier = BatteryTier.LOW
+    bench.device.memory.note(battery_tier=BatteryTier.LOW)
     bench.ask(Reset(bench.transaction()))
     bench.advance(1)
     bench.open(nonce=2)
@@ -242,9 +242,9 @@ def test_a_reset_does_not_end_mri_mode(ready):
     ready.advance(60)
     ready.open(nonce=2)
     assert ready.device.state is State.SUSPENDED
-    assert ready.ask(ReadModes()) == Modes(Mode.MRI, 0, MINUTES * 60 - 60, 0)
-    ready.advance(MINUTES * 60 - 60)
-    assert ready.device.state is State.IDLE
+    assert ready.ask(ReadModes()) == Modes(Mode.MRI, 0, MINUTES * 60 - 60, 1)
+    ready.advance(MINUTES * 60 - 60 + 30)
+    assert ready.device.state is State.THERAPY
 
 
 def test_no_gesture_acts_in_the_field_of_the_scanner(make_mri_bench):
@@ -320,7 +320,7 @@ class Watch:
         assert is_on or not any(device.board.output.delivered_microamps(area, now) for area in range(4))
         if is_on or device.state in (State.IDLE, State.SUSPENDED):
             assert (device.modes.mode is not Mode.NONE) == (device.state is State.SUSPENDED)
-        assert len(device.memory.dose_starts) <= DOSES_PER_DAY
+        assert len(device.memory.condition.dose_starts) <= DOSES_PER_DAY
 
 
 def acts(bench, chance):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from ipg_protocol import Status, crc32c, encode
-from ipg_protocol.commands.link import Alert, FactoryReset, GetStatus
+from ipg_protocol.commands.link import Alert, Capability, FactoryReset, GetStatus, Reset, SetTime
 from ipg_protocol.commands.log import LogCode
 from ipg_protocol.commands.programs import (
     NO_PROGRAM,
@@ -16,10 +16,20 @@ from ipg_protocol.commands.programs import (
     EraseProgram,
     ListPrograms,
     ReadProgram,
+    RestoreCheckpoint,
+    SaveCheckpoint,
     SelectProgram,
     WriteProgramBlock,
 )
-from ipg_protocol.commands.therapy import SetAmplitude, SetPulseWidth, SetRate, StartTherapy
+from ipg_protocol.commands.therapy import (
+    ScheduleRow,
+    SetAmplitude,
+    SetPulseWidth,
+    SetRate,
+    StartTherapy,
+    WriteLimits,
+    WriteSchedule,
+)
 from ipg_protocol.refusal import RevisionDetail, SafetyRule, StateDetail
 from ipg_protocol.vocabulary import State as DeviceState
 
@@ -206,3 +216,70 @@ def test_a_change_that_goes_above_the_warning_level_is_logged_once(bench, area):
         bench.ask(SetAmplitude(bench.transaction(), 0, microamps))
     codes = [entry.code for entry in bench.device.memory.log_entries()]
     assert codes.count(LogCode.CHARGE_DENSITY_WARNED) == 1
+
+
+def test_a_checkpoint_brings_back_programs_limits_selection_and_schedule_in_one_revision(bench, area):
+    bench.ask(WriteSchedule(bench.transaction(), (ScheduleRow(600, 30, 0),)))
+    kept = bench.device.configuration
+    assert bench.ask(SaveCheckpoint(bench.transaction(), 1)).revision == kept.revision
+    assert bench.device.configuration == kept
+    write(bench, 0, replace(area, amplitude_microamps=1000))
+    bench.ask(WriteLimits(bench.transaction(), 20_000, 1000, 1_000_000, 6_000))
+    bench.ask(EraseProgram(bench.transaction(), 2))
+    bench.ask(SelectProgram(bench.transaction(), 1))
+    bench.ask(WriteSchedule(bench.transaction(), ()))
+    revision = bench.device.configuration.revision
+    assert bench.ask(RestoreCheckpoint(bench.transaction(), 1)).revision == revision + 1
+    assert bench.device.configuration == replace(kept, revision=revision + 1)
+
+
+def test_a_checkpoint_that_is_restored_runs_its_schedule(bench):
+    bench.ask(SetTime(bench.transaction(), 0))
+    bench.ask(WriteSchedule(bench.transaction(), (ScheduleRow(1, 30, 0),)))
+    bench.ask(SaveCheckpoint(bench.transaction(), 0))
+    bench.ask(WriteSchedule(bench.transaction(), ()))
+    bench.ask(RestoreCheckpoint(bench.transaction(), 0))
+    bench.advance(63)
+    assert bench.ask(GetStatus()).state is DeviceState.THERAPY
+
+
+def test_what_was_never_kept_is_refused_with_the_nearest_that_was(bench):
+    status, detail = bench.refused(RestoreCheckpoint(bench.transaction(), 0))
+    assert (status, detail.field, detail.minimum, detail.maximum, detail.nearest) == (Status.OUT_OF_RANGE, 1, 0, 1, 0)
+    bench.ask(SaveCheckpoint(bench.transaction(), 1))
+    for number in (0, 2, 255):
+        status, detail = bench.refused(RestoreCheckpoint(bench.transaction(), number))
+        assert (status, detail.maximum, detail.nearest) == (Status.OUT_OF_RANGE, 1, 1)
+
+
+def test_there_are_as_many_checkpoints_as_the_capabilities_say(bench):
+    (row,) = [row for row in bench.device.capabilities if row.capability is Capability.CHECKPOINTS]
+    status, detail = bench.refused(SaveCheckpoint(bench.transaction(), row.maximum))
+    assert (status, detail.maximum) == (Status.OUT_OF_RANGE, row.maximum - 1)
+    bench.ask(SaveCheckpoint(bench.transaction(), row.maximum - 1))
+
+
+def test_restoring_drops_a_program_that_was_being_written(bench, area):
+    bench.ask(SaveCheckpoint(bench.transaction(), 0))
+    bench.ask(BeginProgramWrite(0, 1, "half"))
+    bench.ask(RestoreCheckpoint(bench.transaction(), 0))
+    assert bench.refused(WriteProgramBlock(0, area))[0] is Status.CONFLICT
+
+
+def test_checkpoints_outlive_a_factory_reset_and_a_restart(bench, area):
+    changed = replace(area, amplitude_microamps=1000)
+    write(bench, 0, changed)
+    bench.ask(SaveCheckpoint(bench.transaction(), 0))
+    bench.ask(FactoryReset(bench.transaction()))
+    bench.ask(Reset(bench.transaction()))
+    bench.advance(1)
+    bench.open(nonce=2)
+    bench.ask(RestoreCheckpoint(bench.transaction(), 0))
+    assert bench.ask(ReadProgram(0, 0)).settings == changed
+
+
+def test_both_are_logged_with_the_number(bench):
+    bench.ask(SaveCheckpoint(bench.transaction(), 1))
+    bench.ask(RestoreCheckpoint(bench.transaction(), 1))
+    entries = [(entry.code, entry.argument) for entry in bench.device.memory.log_entries()]
+    assert entries[-2:] == [(LogCode.CHECKPOINT_SAVED, 1), (LogCode.CHECKPOINT_RESTORED, 1)]

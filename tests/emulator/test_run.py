@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 import serial
 from ipg_emulator.faults.lead import LEAD_FAULTS
+from ipg_emulator.ports import OUTPUT_QUEUE_BYTES
 from ipg_protocol import FrameReader, Role, decode_event, decode_reply, encode_frame, request_frame
-from ipg_protocol.commands.link import GetStatus, Ping, Pong
+from ipg_protocol.commands.link import GetLinkStatistics, GetStatus, LinkStatistics, Ping, Pong
 from ipg_protocol.commands.session import ClosingReason, OpenSession, SessionClosing
 from ipg_protocol.commands.therapy import StartTherapy, StopMode, StopTherapy
 
@@ -207,9 +208,10 @@ def test_a_client_that_never_reads_does_not_stop_the_device(run):
     device = run()
     port = os.open(device.address, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     flood = encode_frame(request_frame(Ping(1), 1)) * 100
-    for _ in range(200):
+    sent = 0
+    while sent < 3 * OUTPUT_QUEUE_BYTES:
         try:
-            os.write(port, flood)
+            sent += os.write(port, flood)
         except BlockingIOError:
             time.sleep(0.001)
     os.close(port)
@@ -217,6 +219,17 @@ def test_a_client_that_never_reads_does_not_stop_the_device(run):
         again.reset_input_buffer()
         assert again.write(b"\0" * 4) == 4
         assert device.process.poll() is None
+        assert link_statistics(again).output_dropped > 0
+
+
+def link_statistics(port: serial.SerialBase) -> LinkStatistics:
+    """What the device says of its link, once what it had queued before has been read."""
+    reader = FrameReader()
+    while True:
+        port.write(encode_frame(request_frame(GetLinkStatistics(), 9)))
+        for frame in reader.feed(port.read(max(1, port.in_waiting)), 0):
+            if frame.request_id == 9:
+                return decode_reply(frame).body
 
 
 def test_the_end_of_the_parent_ends_the_device():

@@ -204,10 +204,15 @@ def test_at_maximum_speed_nothing_is_skipped_on_the_way_to_the_end_of_service():
     simulation.advance_to(desk.now)
     assert events == simulation.events
     assert desk.firmware.memory.log_entries() == simulation.firmware.memory.log_entries()
+    at_its_end = desk.now
+    desk.live(2 * SECOND)
+    assert desk.now <= at_its_end + 3 * SECOND, "a device at its end is left in real time, to be asked"
 
 
 class NothingDue:
     """A firmware that waits for nothing."""
+
+    is_at_end = False
 
     def wake_at(self) -> None:
         return None

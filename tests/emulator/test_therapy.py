@@ -312,6 +312,7 @@ def test_a_reset_in_therapy_is_accounted_for(bench):
 
 def test_charge_and_on_time_begin_at_zero_after_a_reset(bench):
     settle(bench)
+    bench.ask(StopTherapy(StopMode.IMMEDIATE))
     bench.ask(Reset(bench.transaction()))
     bench.advance(1)
     bench.open(nonce=2)

@@ -7,7 +7,7 @@ import random
 import pytest
 from ipg_emulator.firmware.rules import charge_per_phase_nanocoulombs
 from ipg_emulator.firmware.timers import Timer
-from ipg_protocol import COMMAND_OF, ResponseFlag, Role, State, Status
+from ipg_protocol import COMMAND_OF, ResponseFlag, Role, State, Status, decode_reply, request_frame
 from ipg_protocol.commands import link, log, measurement, programs, therapy
 from ipg_protocol.commands.programs import CASE_CONTACT, ContactShare, Waveform
 from ipg_protocol.vocabulary import FaultCode
@@ -23,6 +23,7 @@ CONFIGURING = (
     therapy.SetRate,
     therapy.WriteLimits,
     link.FactoryReset,
+    programs.RestoreCheckpoint,
 )
 
 
@@ -46,7 +47,7 @@ def area(chance, amplitude):
     )
 
 
-def any_request(bench, chance):
+def any_request(bench, chance, earlier):
     """A request of any kind, its values often possible."""
     number = bench.transaction()
     amplitude = chance.choice((0, 500, 1000, 3000, 5000, 10_000, 2**32 - 1))
@@ -70,6 +71,8 @@ def any_request(bench, chance):
             programs.WriteProgramBlock(slot, settings),
             programs.CommitProgram(number, slot, programs_checksum(settings)),
             programs.EraseProgram(number, slot),
+            programs.SaveCheckpoint(number, place),
+            *[programs.RestoreCheckpoint(number, place)] * 2,
             log.ClearFault(number, chance.choice(list(FaultCode))),
             link.Reset(number),
             link.EnterShelfMode(number),
@@ -77,12 +80,14 @@ def any_request(bench, chance):
             link.SetTime(number, chance.choice((0, 2**64 - 1))),
             link.GetTime(),
             link.GetStatus(),
+            *[link.SelfTest()] * 3,
+            link.Abort(earlier),
         )
     )
 
 
 def programs_checksum(settings):
-    from ipg_emulator.firmware.memory import areas_checksum
+    from ipg_emulator.firmware.configuration import areas_checksum
 
     return areas_checksum((settings,))
 
@@ -109,24 +114,55 @@ def check(bench):
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
+class Exchanges:
+    """What the host of a walk has asked under which id, and has not been answered: each request is answered once."""
+
+    def __init__(self, bench):
+        self._bench = bench
+        self._waiting = {}
+        self._last_id = 0
+
+    def open(self, role, nonce):
+        assert not self._waiting
+        self._last_id = 0
+        self._bench.open(role, nonce=nonce)
+
+    def take(self, frames):
+        """Strike out what is answered; the replies by their ids."""
+        return {frame.request_id: (self._waiting.pop(frame.request_id), decode_reply(frame)) for frame in frames}
+
+    def ask(self, request):
+        """Send a request, or an ABORT of one of the last; its reply, None while it is awaited."""
+        self._last_id += 1
+        self._waiting[self._last_id] = request
+        return self.take(self._bench.send(request_frame(request, self._last_id))).get(self._last_id, (None, None))[1]
+
+    def earlier(self, chance):
+        return max(self._last_id - chance.randrange(10), 0)
+
+
 @pytest.mark.parametrize("model", ["scs-rechargeable", "drg-primary", "dbs-rechargeable"])
 @pytest.mark.parametrize("seed", range(8))
 def test_what_must_always_hold_does(make_bench, model, seed):
     chance = random.Random(seed)
     faults = {} if seed % 3 else {0: chance.choice(("open", "short"))}
     bench = make_bench(model, seed=seed, lead_faults=faults)
+    exchanges = Exchanges(bench)
     for step in range(STEPS):
         bench.now += chance.choice((0, 0, 999, 10_000, 500_000, 2_000_000))
         bench.firmware.wake(bench.now)
-        bench.frames()
+        exchanges.take(bench.frames())
         check(bench)
         if bench.firmware.link.session is None and bench.device.state is not State.BOOT:
-            bench.open(chance.choice((Role.SERVICE, Role.SERVICE, Role.CLINICIAN, Role.PATIENT)), nonce=step)
-        request = any_request(bench, chance)
+            exchanges.open(chance.choice((Role.SERVICE, Role.SERVICE, Role.CLINICIAN, Role.PATIENT)), nonce=step)
+        request = any_request(bench, chance, exchanges.earlier(chance))
         before = bench.device.configuration
-        reply = bench.reply(request)
+        reply = exchanges.ask(request)
         after = bench.device.configuration
-        if reply.status is Status.OK:
+        if reply is None:
+            assert isinstance(request, link.SelfTest)
+            assert after == before
+        elif reply.status is Status.OK:
             changes = isinstance(request, CONFIGURING) and reply.flags is ResponseFlag(0)
             assert after.revision == before.revision + changes
         else:

@@ -13,10 +13,11 @@ from ipg_host import aio, procedures
 from ipg_host.conversation import pause
 from ipg_host.errors import LinkLost, NoAnswer
 from ipg_protocol import Reply, ResponseFlag, Role, Status, encode_frame, event_frame, reply_frame
-from ipg_protocol.commands.link import Ping, Pong
+from ipg_protocol.commands.link import Abort, Ping, Pong
 from ipg_protocol.commands.power import Battery, BatteryTier, BatteryTierChanged, GetBattery
 from ipg_protocol.commands.session import OpenSession, Session
 from ipg_protocol.commands.therapy import Amplitude, SetAmplitude
+from ipg_protocol.refusal import Done
 
 BATTERY = Battery(4100, 998, BatteryTier.OK, 37_000, 15)
 
@@ -30,7 +31,7 @@ def battery_answer(request_id: int) -> bytes:
 
 
 def test_several_conversations_share_a_port_with_its_own_clock(scripted):
-    scripted.script = {GetBattery: lambda _: BATTERY, OpenSession: lambda request: Session(request.role, 1, 30_000, 0)}
+    scripted.script = {GetBattery: lambda _: BATTERY, OpenSession: lambda request: Session(request.role, 1, 30_000, 0, 0)}
 
     async def talk():
         async with aio.AsyncClient(scripted, host_id=1, rng=random.Random(1)) as client:
@@ -181,6 +182,24 @@ def test_a_request_that_is_cancelled_in_the_line_is_never_sent(scripted):
 
     in_time(talk())
     assert [type(request) for request in scripted.requests] == [SetAmplitude, SetAmplitude, GetBattery]
+
+
+def test_a_change_that_is_cancelled_is_aborted_at_once(scripted):
+    scripted.script = {
+        OpenSession: lambda request: Session(request.role, 1, 30_000, 0, 0),
+        SetAmplitude: lambda _: None,
+        Abort: lambda _: Done(),
+    }
+
+    async def talk():
+        async with aio.AsyncClient(scripted) as client:
+            await client.open_session(Role.PATIENT)
+            change = asyncio.create_task(client.run(procedures.set_amplitude(0, 1000)))
+            await asyncio.sleep(0)
+            await cancelled(change)
+
+    in_time(talk())
+    assert scripted.requests[-1] == Abort(target=2)
 
 
 def test_a_port_that_fails_in_its_own_way_ends_what_is_under_way(scripted):

@@ -14,7 +14,14 @@ from ipg_host.cli.main import build_parser
 from ipg_host.cli.shell import _history
 from ipg_host.serial import open_port
 from ipg_protocol import Reply, ResponseFlag, State, Status, encode_frame, event_frame
-from ipg_protocol.commands.link import GetStatus, Identify
+from ipg_protocol.commands.link import (
+    Abort,
+    GetStatus,
+    Identify,
+    TransactionOutcome,
+    TransactionReport,
+    TransactionStatus,
+)
 from ipg_protocol.commands.power import GetBattery
 from ipg_protocol.commands.session import CloseSession, ClosingReason, OpenSession, Session, SessionClosing
 from ipg_protocol.commands.therapy import StartTherapy, TherapyState
@@ -73,7 +80,11 @@ def test_silence_and_garbage_have_one_exit_code(run, scripted, monkeypatch, answ
 
 def test_a_change_without_an_answer_has_its_own_exit_code(run, scripted, monkeypatch):
     monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
-    scripted.script = {OpenSession: lambda request: Session(request.role, 1, 30_000, 0), StartTherapy: lambda _: None}
+    scripted.script = {
+        OpenSession: lambda request: Session(request.role, 1, 30_000, 0, 0),
+        StartTherapy: lambda _: None,
+        TransactionStatus: lambda _: None,
+    }
     found, _, err = run("start")
     assert found == 5
     assert "it may have been carried out or not" in err
@@ -174,25 +185,31 @@ def raising(error: BaseException):
 def test_a_session_is_closed_whatever_becomes_of_the_command(run, scripted, monkeypatch, answer, code):
     monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
     scripted.script = {
-        OpenSession: lambda request: Session(request.role, 1, 30_000, 0),
+        OpenSession: lambda request: Session(request.role, 1, 30_000, 0, 0),
         StartTherapy: answer,
+        Abort: lambda _: Done(),
         CloseSession: lambda _: Done(),
     }
     assert run("start")[0] == code
-    assert [type(request) for request in scripted.requests] == [OpenSession, StartTherapy, CloseSession]
+    aborted = [Abort] if code == 130 else []
+    assert [type(request) for request in scripted.requests] == [OpenSession, StartTherapy, *aborted, CloseSession]
 
 
-def test_a_change_of_unknown_outcome_is_not_repeated(run, scripted, monkeypatch):
+def test_a_change_that_the_device_has_forgotten_is_not_repeated(run, scripted, monkeypatch):
     no_session = Reply(Status.NO_SESSION, ResponseFlag(0), BootDetail(2))
     answers = iter([None, no_session])
     monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
     scripted.script = {
-        OpenSession: lambda request: Session(request.role, 2, 30_000, 0),
+        OpenSession: lambda request: Session(request.role, 2, 30_000, 0, 0),
         StartTherapy: lambda _: next(answers),
+        TransactionStatus: lambda _: TransactionReport(TransactionOutcome.FORGOTTEN, 0, b""),
     }
     code, _, err = run("start")
-    assert (code, [type(request) for request in scripted.requests]) == (5, [OpenSession, StartTherapy, StartTherapy])
-    assert "the session was lost meanwhile" in err
+    assert code == 5
+    assert [type(request) for request in scripted.requests].count(StartTherapy) == 2
+    assert (
+        "does not keep what became of it any more; it may have been carried out or not; `ipg-host transaction 1` tells" in err
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,12 +233,14 @@ def test_a_session_that_was_lost_is_opened_again(run, scripted, monkeypatch):
     answers = iter([refused, TherapyState(State.RAMPING, 2000)])
     monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
     scripted.script = {
-        OpenSession: lambda request: Session(request.role, 2, 30_000, 0),
+        OpenSession: lambda request: Session(request.role, 2, 30_000, 0, 0),
         StartTherapy: lambda _: next(answers),
+        TransactionStatus: lambda _: TransactionReport(TransactionOutcome.NOT_SEEN, 0, b""),
         CloseSession: lambda _: Done(),
     }
     code, out, _ = run("start")
-    assert (code, [type(request) for request in scripted.requests[:4]]) == (0, [OpenSession, StartTherapy] * 2)
+    asked = [OpenSession, StartTherapy, OpenSession, TransactionStatus, StartTherapy, CloseSession]
+    assert (code, [type(request) for request in scripted.requests]) == (0, asked)
     assert "RAMPING" in out
 
 

@@ -69,7 +69,7 @@ def refused(status: Status, detail) -> Reply:
 
 @pytest.fixture
 def client(scripted) -> Client:
-    scripted.script[OpenSession] = lambda request: Session(request.role, 1, 30_000, 0)
+    scripted.script[OpenSession] = lambda request: Session(request.role, 1, 30_000, 0, 0)
     return Client(scripted, host_id=1, rng=random.Random(1))
 
 

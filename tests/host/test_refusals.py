@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from ipg_host.errors import BadCircuit, Busy, FaultLatched, NotPermitted, NotSupported, Unsafe, WrongState
+from ipg_host.errors import BadCircuit, Busy, FaultLatched, NotPermitted, NotSupported, Refused, Unsafe, WrongState
 from ipg_host.refusals import refusal
 from ipg_host.units import AmplitudeUnit
 from ipg_protocol import REFUSAL_DETAIL, Reply, ResponseFlag, Role, State, Status
@@ -18,6 +18,7 @@ from ipg_protocol.refusal import (
     FieldDetail,
     MalformedDetail,
     RangeDetail,
+    RequestDetail,
     RoleDetail,
     SafetyDetail,
     SafetyRule,
@@ -55,6 +56,10 @@ def test_every_safety_rule_can_be_explained(rule):
     [
         (Status.NOT_PERMITTED, RoleDetail(Role.CLINICIAN), NotPermitted, "this takes the role CLINICIAN"),
         (Status.WRONG_STATE, StateDetail(State.MEASURING), WrongState, "not in the state MEASURING"),
+        (Status.ID_REUSED, RequestDetail(7), Refused, "the number 7 was used for another request"),
+        (Status.STALE, RequestDetail(7), Refused, "the newest is request 7"),
+        (Status.ABORTED, RequestDetail(7), Refused, "request 7 was aborted before it took effect"),
+        (Status.TOO_LATE, RequestDetail(7), Refused, "request 7 has taken effect already"),
         (Status.BUSY, BusyDetail(300), Busy, "for another 300 ms"),
         (Status.OPEN_CIRCUIT, CircuitDetail(255, 20_000), BadCircuit, "contact case measured 20000 ohms"),
         (Status.FAULT_LATCHED, FaultDetail(FaultCode.SHORT_CIRCUIT), FaultLatched, "SHORT_CIRCUIT is latched"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ipg_host.errors import GarbageAnswer, InputError, LinkLost, NoAnswer, OutcomeUnknown, PortInUse, SessionLost
+from ipg_host.errors import GarbageAnswer, InputError, LinkLost, NoAnswer, OutcomeUnknown, PortInUse, SessionLost, WrongState
 from ipg_host.inbox import GAP_PATIENCE_US
 from ipg_host.session import FIRST_TIMEOUT_US, MAXIMUM_SENDS, UNNUMBERED, Session
 from ipg_protocol import (
@@ -20,17 +20,27 @@ from ipg_protocol import (
     event_frame,
     reply_frame,
 )
-from ipg_protocol.commands.link import GetTime, Ping, Pong, ResetCause, ResetHappened, SelfTest
+from ipg_protocol.commands.link import (
+    Abort,
+    GetTime,
+    Ping,
+    Pong,
+    ResetCause,
+    ResetHappened,
+    SelfTest,
+    SelfTestItem,
+    SelfTestReport,
+)
 from ipg_protocol.commands.log import ReadLog
 from ipg_protocol.commands.power import BatteryTier, BatteryTierChanged
 from ipg_protocol.commands.programs import AreaSettings, ContactShare, Waveform, WriteProgramBlock
 from ipg_protocol.commands.session import ClosingReason, OpenSession, SessionClosing
 from ipg_protocol.commands.session import Session as Terms
 from ipg_protocol.commands.therapy import Amplitude, SetAmplitude, StartTherapy, StopMode, StopTherapy, TherapyState
-from ipg_protocol.refusal import BootDetail, RequestDetail
+from ipg_protocol.refusal import BootDetail, RequestDetail, StateDetail
 from ipg_protocol.vocabulary import State
 
-TERMS = Terms(role=Role.CLINICIAN, boot_counter=3, idle_timeout_ms=30_000, last_transaction=41)
+TERMS = Terms(role=Role.CLINICIAN, boot_counter=3, idle_timeout_ms=30_000, last_transaction=41, acknowledged_event=0)
 
 
 def make(jitter: float = 0.0, events: list | None = None) -> Session:
@@ -125,11 +135,11 @@ def test_timeouts_double_and_end_after_five_sends():
         exchange.result()
 
 
-def test_jitter_spreads_retries_by_up_to_a_quarter():
+def test_jitter_spreads_retries_by_up_to_a_half():
     session = make(jitter=1.0)
     session.request(Ping(token=6), 0)
     session.wake(150_000)
-    assert session.wake_at() == 150_000 + 300_000 + 75_000
+    assert session.wake_at() == 150_000 + 300_000 + 150_000
 
 
 def test_the_first_timeout_follows_a_slow_link():
@@ -188,13 +198,51 @@ def test_an_answer_to_something_else_is_ignored(stale):
     assert not exchange.done
 
 
-def test_pending_means_that_the_answer_is_still_coming():
+def test_pending_starts_the_wait_anew_and_does_not_count_as_a_send():
     session = in_session()
-    exchange = session.request(set_amplitude(), 0)
-    session.receive(answer(exchange.request, 2, RequestDetail(1), Status.PENDING), 10)
-    assert not exchange.done
-    session.receive(answer(exchange.request, 2, Amplitude(0, 1000, 2)), 20)
-    assert exchange.result() == Amplitude(0, 1000, 2)
+    exchange = session.request(SelfTest(), 0)
+    now = 0
+    for _ in range(3 * MAXIMUM_SENDS):
+        now = session.wake_at()
+        session.wake(now)
+        session.receive(answer(exchange.request, 2, RequestDetail(2), Status.PENDING), now + 10)
+        assert session.wake_at() == now + 10 + 2 * FIRST_TIMEOUT_US
+    assert len(sent(session)) == 1 + 3 * MAXIMUM_SENDS
+    report = SelfTestReport(passed=SelfTestItem.BATTERY, failed=SelfTestItem(0))
+    session.receive(answer(exchange.request, 2, report), now + 20)
+    assert exchange.result() == report
+
+
+def test_the_answer_after_a_pending_tells_nothing_of_the_round_trip():
+    session = in_session()
+    exchange = session.request(SelfTest(), 0)
+    session.receive(answer(exchange.request, 2, RequestDetail(2), Status.PENDING), 10)
+    before = session.smoothed_round_trip_us
+    session.wake(session.wake_at())
+    report = SelfTestReport(passed=SelfTestItem.BATTERY, failed=SelfTestItem(0))
+    session.receive(answer(exchange.request, 2, report), 400_000)
+    assert exchange.result() == report
+    assert session.smoothed_round_trip_us == before
+
+
+def test_a_device_that_boots_is_asked_again():
+    session = make()
+    opening = session.request(OpenSession(role=Role.CLINICIAN, host_id=1, nonce=2), 0)
+    session.receive(answer(opening.request, 1, StateDetail(State.BOOT), Status.WRONG_STATE), 10)
+    assert not opening.done
+    session.wake(session.wake_at())
+    assert [frame.request_id for frame in sent(session)] == [1, 1]
+    session.receive(answer(opening.request, 1, TERMS), 150_010)
+    assert opening.result() == TERMS
+
+
+def test_a_device_that_never_ends_its_boot_is_told():
+    session = make()
+    opening = session.request(OpenSession(role=Role.CLINICIAN, host_id=1, nonce=2), 0)
+    for _ in range(MAXIMUM_SENDS):
+        session.receive(answer(opening.request, 1, StateDetail(State.BOOT), Status.WRONG_STATE), 10)
+        session.wake(session.wake_at() or 0)
+    assert isinstance(opening.error, WrongState)
 
 
 def test_one_change_and_four_reads_are_outstanding_and_stop_passes_them():
@@ -231,7 +279,7 @@ def test_a_session_is_opened_alone_and_ids_go_on_counting():
 def test_a_late_answer_to_an_earlier_opening_is_not_that_of_the_next():
     session = make()
     earlier = session.request(OpenSession(role=Role.OBSERVER, host_id=1, nonce=2), 0)
-    repeated = answer(earlier.request, 1, Terms(Role.OBSERVER, 3, 30_000, 0))
+    repeated = answer(earlier.request, 1, Terms(Role.OBSERVER, 3, 30_000, 0, 0))
     session.receive(repeated, 10)
     opening = session.request(OpenSession(role=Role.CLINICIAN, host_id=1, nonce=3), 20)
     session.receive(repeated, 30)
@@ -271,10 +319,10 @@ def test_a_value_that_does_not_fit_its_field_is_not_sent():
         exchange.result()
 
 
-def test_a_refusal_for_want_of_a_session_ends_it_here_too():
-    session = in_session()
-    exchange = session.request(set_amplitude(), 0)
-    session.receive(answer(exchange.request, 2, BootDetail(boot_counter=4), Status.NO_SESSION), 10)
+def test_what_needs_a_session_is_refused_when_none_was_ever_opened():
+    session = make()
+    exchange = session.request(ReadLog(cursor=0), 0)
+    session.receive(answer(exchange.request, 1, BootDetail(boot_counter=4), Status.NO_SESSION), 10)
     with pytest.raises(SessionLost) as caught:
         exchange.result()
     assert caught.value.detail.boot_counter == 4
@@ -282,22 +330,13 @@ def test_a_refusal_for_want_of_a_session_ends_it_here_too():
 
 
 def test_a_change_sent_twice_that_meets_no_session_may_have_been_carried_out():
-    session = in_session()
-    exchange = session.request(set_amplitude(), 0)
+    session = make()
+    exchange = session.request(set_amplitude(42), 0)
     session.wake(session.wake_at())
-    session.receive(answer(exchange.request, 2, BootDetail(boot_counter=4), Status.NO_SESSION), 200_000)
+    session.receive(answer(exchange.request, 1, BootDetail(boot_counter=4), Status.NO_SESSION), 200_000)
     with pytest.raises(OutcomeUnknown, match="the session was lost meanwhile; it may have been carried out") as caught:
         exchange.result()
     assert caught.value.transaction == 42
-    assert session.terms is None
-
-
-def test_a_read_sent_twice_that_meets_no_session_is_refused():
-    session = in_session()
-    exchange = session.request(ReadLog(cursor=0), 0)
-    session.wake(session.wake_at())
-    session.receive(answer(exchange.request, 2, BootDetail(boot_counter=4), Status.NO_SESSION), 200_000)
-    assert isinstance(exchange.error, SessionLost)
 
 
 def test_a_request_that_is_forgotten_in_the_line_is_never_sent():
@@ -318,7 +357,26 @@ def test_a_request_that_is_forgotten_after_it_was_sent_is_not_sent_again_and_let
     assert [frame.opcode for frame in sent(session)] == [0x0303]
     session.forget(first, 5)
     session.wake(FIRST_TIMEOUT_US + 5)
-    assert [frame.opcode for frame in sent(session)] == [0x0301, 0x0301]
+    assert [frame.opcode for frame in sent(session)] == [0x000D, 0x0301, 0x0301]
+
+
+@pytest.mark.parametrize("request_", [set_amplitude(), SelfTest()])
+def test_the_device_is_asked_once_to_abort_what_is_forgotten(request_):
+    session = in_session()
+    forgotten = session.request(request_, 0)
+    session.take_output()
+    session.forget(forgotten, 5)
+    (frame,) = sent(session)
+    assert (decode(Abort, frame.payload), frame.request_id) == (Abort(target=2), 3)
+    assert session.wake_at() is None
+
+
+def test_a_read_that_is_forgotten_is_not_aborted():
+    session = in_session()
+    forgotten = session.request(ReadLog(cursor=0), 0)
+    session.take_output()
+    session.forget(forgotten, 5)
+    assert session.take_output() == b""
 
 
 def test_a_session_whose_opening_is_forgotten_counts_as_none():
@@ -425,15 +483,6 @@ def test_each_gap_has_its_own_three_seconds():
     for number, now in ((2, 0), (4, 10), (1, 1_000_000)):
         session.receive(event(BatteryTierChanged(tier=BatteryTier.LOW, millivolts=number), number), now)
     assert session.wake_at() == 1_000_000 + GAP_PATIENCE_US
-
-
-def test_event_numbers_begin_anew_after_a_boot_which_ends_the_session():
-    session = in_session()
-    for number in (1, 2):
-        session.receive(event(BatteryTierChanged(tier=BatteryTier.LOW, millivolts=3600), number), 0)
-    session.receive(event(ResetHappened(cause=ResetCause.COMMAND, boot_counter=4), 1), 10)
-    assert [frame.request_id for frame in sent(session)] == [1, 2, 1]
-    assert session.terms is None
 
 
 def test_an_event_that_is_not_understood_is_acknowledged_all_the_same():

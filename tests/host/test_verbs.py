@@ -8,10 +8,12 @@ import json
 import pytest
 from ipg_host.cli.verbs import VERBS
 from ipg_protocol import Role, State, encode_frame, event_frame
+from ipg_protocol.commands.link import Alert, DeviceStatus, GetStatus, ResetCause, ResetHappened
 from ipg_protocol.commands.sensing import StartEcapStream
 from ipg_protocol.commands.session import CloseSession, OpenSession, Session
 from ipg_protocol.commands.therapy import TherapyCause, TherapyStateChanged
 from ipg_protocol.refusal import Done
+from ipg_protocol.vocabulary import BatteryTier
 
 HEALTHY = "ipg://scs-rechargeable?seed=1"
 SENSING = "ipg://scs-closed-loop?seed=1"
@@ -23,6 +25,8 @@ EVERY_COMMAND = {
     "charging": "charging",
     "longevity": "longevity",
     "temperature": "temperature",
+    "self-test": "self-test",
+    "transaction": "program select 1; transaction 1",
     "modes": "modes",
     "mri enter": "impedance; mri enter --minutes 20",
     "mri leave": "impedance; mri enter --minutes 20; mri leave",
@@ -31,6 +35,8 @@ EVERY_COMMAND = {
     "program select": "program select 1",
     "program write": "program write 3 {program}",
     "program transfer": f"program transfer 0 --to {HEALTHY} --slot 5",
+    "checkpoint save": "checkpoint save 0",
+    "checkpoint restore": "checkpoint save 0; checkpoint restore 0",
     "program erase": "program erase 1",
     "start": "start --wait",
     "stop": "stop --immediate",
@@ -148,21 +154,26 @@ def test_a_stream_outlasts_the_time_that_a_silent_session_has(on):
     assert sum(line.startswith("{") for line in out.splitlines()) == 60
 
 
-def test_a_stream_ends_with_therapy(run, scripted, monkeypatch):
-    over = encode_frame(event_frame(TherapyStateChanged(State.RAMPING, State.IDLE, TherapyCause.DOSE_OVER), 1))
-
+@pytest.mark.parametrize(
+    "end",
+    [TherapyStateChanged(State.RAMPING, State.IDLE, TherapyCause.DOSE_OVER), ResetHappened(ResetCause.WATCHDOG, 2)],
+    ids=["therapy", "the boot"],
+)
+def test_a_stream_ends_with_therapy_and_with_the_boot(run, scripted, monkeypatch, end):
     def begin(_) -> Done:
-        scripted.say(over)
+        scripted.say(encode_frame(event_frame(ResetHappened(ResetCause.POWER_ON, 1), 1)))
+        scripted.say(encode_frame(event_frame(end, 2)))
         return Done()
 
     monkeypatch.setattr("ipg_host.client.open_port", lambda _: scripted)
     scripted.script = {
-        OpenSession: lambda request: Session(request.role, 1, 30_000, 0),
+        OpenSession: lambda request: Session(request.role, 1, 30_000, 0, 0),
+        GetStatus: lambda _: DeviceStatus(State.THERAPY, 0, BatteryTier.OK, 0, Alert(0), 1, 1, 5),
         StartEcapStream: begin,
         CloseSession: lambda _: Done(),
     }
     assert run("ecap stream") == (0, "", "")
-    assert [type(request) for request in scripted.requests] == [OpenSession, StartEcapStream, CloseSession]
+    assert [type(request) for request in scripted.requests][:3] == [OpenSession, GetStatus, StartEcapStream]
 
 
 def test_feedback_holds_the_ecap_at_its_target(on):
@@ -265,3 +276,28 @@ def test_a_transfer_that_cannot_begin_has_its_exit_code(on, line, code, message)
     found, _, err = on(HEALTHY, line)
     assert found == code
     assert message in err
+
+
+def test_a_checkpoint_puts_back_what_was_there_when_it_was_saved(on):
+    changes = ("amplitude set 2mA", "checkpoint save 1", "amplitude set 3mA", "program erase 1")
+    code, out, err = on(HEALTHY, *changes, "checkpoint restore 1", "program show 1", "--json amplitude get")
+    assert (code, err) == (0, "")
+    assert last_json(out)["programmed_microamps"] == 2000
+
+
+def test_a_place_where_nothing_is_kept_is_told(on):
+    code, out, err = on(HEALTHY, "checkpoint restore 1")
+    assert (code, out) == (1, "")
+    assert "RESTORE_CHECKPOINT refused (OUT_OF_RANGE)" in err
+
+
+def test_a_transaction_is_told_with_the_answer_it_got(on):
+    _, out, _ = on(HEALTHY, "amplitude set 2mA", "transaction 1", "transaction 2")
+    assert "outcome      COMMITTED\ncommand      SET_AMPLITUDE\narea       0\namplitude  2 mA" in out
+    assert out.endswith("transaction  2\noutcome      NOT_SEEN\n")
+
+
+def test_a_self_test_waits_for_its_answer(on):
+    code, out, err = on(HEALTHY, "self-test")
+    assert (code, err) == (0, "")
+    assert "failed  none" in out

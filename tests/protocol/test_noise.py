@@ -1,4 +1,4 @@
-"""Short runs of the campaigns in tests/campaigns; `make soak` runs them whole."""
+"""Short runs of the campaigns against a receiver in tests/campaigns; `make soak` runs them whole."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def bit_errors() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def random_bytes() -> dict[str, Any]:
-    return runpy.run_path(str(CAMPAIGNS / "random_bytes.py"))
+def mutated_frames() -> dict[str, Any]:
+    return runpy.run_path(str(CAMPAIGNS / "mutated_frames.py"))
 
 
 def test_every_1_bit_error_in_every_locked_frame_is_rejected_or_harmless(bit_errors: dict[str, Any]) -> None:
@@ -46,10 +46,22 @@ def test_the_campaign_finds_a_receiver_whose_crc_says_yes_to_everything(
     assert bit_errors["judge"](sent, damaged).wrong > 0
 
 
-def test_random_and_mutated_bytes_give_no_exception_no_wrong_frame_and_flat_memory(random_bytes: dict[str, Any]) -> None:
-    random_bytes["campaign"](2_000)
-    outcome = random_bytes["campaign"](20_000)
-    assert outcome.wrong == 0
-    assert outcome.noise > 10_000
-    assert outcome.refused_payloads > 10_000
-    assert outcome.growth_bytes < 100_000  # 5 bytes a string would be seen
+def test_mutated_frames_give_no_exception_no_wrong_frame_and_flat_memory(mutated_frames: dict[str, Any]) -> None:
+    outcome = mutated_frames["reader_job"](300_000, seed=1)
+    assert not any(outcome.counts[forbidden] for forbidden in mutated_frames["FORBIDDEN"])
+    assert min(outcome.counts[reason] for reason in ("bad_cobs", "bad_length", "bad_crc", "as_sent")) > 10_000
+    assert outcome.longest_ms < mutated_frames["LONGEST_FEED_MS"]
+    before, after = outcome.memory
+    assert after - before < 2_000_000  # 7 bytes a frame would be seen
+
+
+def test_mutated_frames_find_a_receiver_whose_crc_has_8_bits(
+    mutated_frames: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Equal8(int):
+        def __ne__(self, other: object) -> bool:
+            return isinstance(other, int) and self & 0xFF != other & 0xFF
+
+    whole = frame.crc32c
+    monkeypatch.setattr(frame, "crc32c", lambda body: Equal8(whole(body)))
+    assert mutated_frames["reader_job"](50_000, seed=1).counts["wrong"] > 0

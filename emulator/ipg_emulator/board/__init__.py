@@ -177,6 +177,27 @@ class Amplifier(Protocol):
         ...
 
 
+class Flash(Protocol):
+    """The chip's flash memory. An erased byte reads 0xFF; only erased bytes can be programmed, in whole units.
+
+    Power can fail inside `program` and `erase`: any of the bits that were being changed may then read either way.
+    """
+
+    page_count: int
+    page_bytes: int
+    unit_bytes: int
+
+    def read(self, address: int, size: int) -> bytes: ...
+
+    def program(self, address: int, data: bytes) -> None:
+        """Write whole units into erased bytes."""
+        ...
+
+    def erase(self, page: int) -> None:
+        """Set a page to 0xFF."""
+        ...
+
+
 class Board(Protocol):
     """The whole board. `charger` and `amplifier` are None on a device without."""
 
@@ -186,6 +207,8 @@ class Board(Protocol):
     def output(self) -> Output: ...
     @property
     def power(self) -> Power: ...
+    @property
+    def flash(self) -> Flash: ...
     @property
     def charger(self) -> Charger | None: ...
     @property

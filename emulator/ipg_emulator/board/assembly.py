@@ -7,12 +7,14 @@ from random import Random
 
 import msgspec
 
+from ipg_emulator.board import Flash
 from ipg_emulator.board.amplifier import EcapAmplifier
 from ipg_emulator.board.battery import Battery
 from ipg_emulator.board.case import Case
 from ipg_emulator.board.charger import InductiveCharger
 from ipg_emulator.board.discharge import DischargeCurve, mean_millivolts
 from ipg_emulator.board.electrodes import ElectrodeArray
+from ipg_emulator.board.flash import FlashMemory
 from ipg_emulator.board.interface import interfaces
 from ipg_emulator.board.output import CurrentOutput, Record
 from ipg_emulator.board.profile import Profile
@@ -30,6 +32,7 @@ class VirtualBoard(msgspec.Struct):
     output: CurrentOutput
     power: Battery
     patient: Patient
+    flash: Flash
     charger: InductiveCharger | None = None
     amplifier: EcapAmplifier | None = None
     magnet_present: bool = False
@@ -53,6 +56,7 @@ def build_board(
     lead_faults: Mapping[int, str] | None = None,
     record: Record | None = None,
     charge_permille: int = 1000,
+    flash: Flash | None = None,
 ) -> VirtualBoard:
     """A board as it is at time 0, in a patient: the one given, or one drawn from the seed.
 
@@ -63,6 +67,7 @@ def build_board(
         lead_faults: Contact number to a word of `faults.LEAD_FAULTS`.
         record: Is given every stretch of output once it is over or replaced.
         charge_permille: How full the cell is.
+        flash: What the firmware stores its data in; a new one if not given.
 
     Raises:
         LeadFaultError: there is no such fault, or no such contact.
@@ -74,7 +79,7 @@ def build_board(
     output = CurrentOutput(model, electrodes, battery_millivolts, record)
     battery = Battery(model.battery, output, charge_permille)
     charger = _charger(model, battery, patient)
-    return VirtualBoard(electrodes, output, battery, patient, charger, _amplifier(model, patient, seed))
+    return VirtualBoard(electrodes, output, battery, patient, flash or FlashMemory(), charger, _amplifier(model, patient, seed))
 
 
 def _leads(model: DeviceModel, patient: Patient, seed: int) -> Leads:

@@ -21,7 +21,8 @@ from ipg_protocol.commands.sensing import (
 from ipg_protocol.commands.therapy import ReadSchedule, WriteSchedule
 from ipg_protocol.wire import Message
 
-from ipg_emulator.model import DeviceModel, Supply
+from ipg_emulator.firmware.configuration import CHECKPOINTS
+from ipg_emulator.model import AfterReset, DeviceModel, Supply
 
 _RANGES = {
     Capability.AMPLITUDE_MICROAMPS: "amplitude_microamps",
@@ -117,5 +118,7 @@ def _figures(model: DeviceModel) -> list[CapabilityRow]:
         Capability.FEEDBACK_GAIN_PERMILLE: model.sensing.maximum_gain_permille if model.sensing else 0,
         Capability.INDEPENDENT_LEADS: int(model.output.independent_leads),
         Capability.MRI_MINUTES: model.mri.maximum_minutes if model.mri else 0,
+        Capability.CHECKPOINTS: CHECKPOINTS,
+        Capability.THERAPY_AFTER_RESET: int(model.therapy_after_reset is AfterReset.RESUME),
     }
     return [CapabilityRow(capability, 0, 0, value, 1) for capability, value in figures.items()]

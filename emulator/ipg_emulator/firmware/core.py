@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ipg_protocol.commands.link import ResetCause
 from ipg_protocol.commands.therapy import TherapyCause
+from ipg_protocol.vocabulary import BatteryTier
 from ipg_protocol.wire import Message
 
 from ipg_emulator.board import Board
@@ -14,10 +15,13 @@ from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import check_handlers
 from ipg_emulator.firmware.link import Link
 from ipg_emulator.firmware.memory import Memory
+from ipg_emulator.firmware.store import Store
 from ipg_emulator.firmware.timers import Timer, Timers
 from ipg_emulator.model import DeviceModel
 
 __all__ = ["Firmware", "handlers"]
+
+_CLOCK_GOES_ON = frozenset({ResetCause.COMMAND, ResetCause.WATCHDOG})
 
 
 class Firmware:
@@ -32,17 +36,25 @@ class Firmware:
         check_handlers()
         self.model = model
         self.board = board
-        self.memory = Memory(model, serial)
+        self.serial = serial
         self.observers: list[Callable[[Message, int], None]] = []
         """Called with every event of the device and its time, over restarts."""
         self._has_power = True
-        self._boot(ResetCause.POWER_ON, now)
+        store = Store(board.flash)
+        self._start(store, ResetCause.POWER_RESTORED if store.values else ResetCause.POWER_ON, now, time_went_on=False)
 
     def _boot(self, cause: ResetCause, now: int) -> None:
+        self._start(Store(self.board.flash), cause, now)
+
+    def _start(self, store: Store, cause: ResetCause, now: int, *, time_went_on: bool = True) -> None:
+        """Boot on what the store holds. The boot is counted and written down before the link opens."""
         self._timers = Timers()
+        self.memory = Memory(self.model, self.serial, store)
+        self.memory.begin_boot(now, keeps_clock=cause in _CLOCK_GOES_ON, time_went_on=time_went_on)
         self.device = Device(self.model, self.board, self.memory, self._timers, cause=cause, now=now)
         self.link = Link(self.device, self._timers)
         self.device.listeners.append(self._observed)
+        self.memory.flush(now)
 
     def _observed(self, event: Message, now: int) -> None:
         for observer in self.observers:
@@ -53,6 +65,8 @@ class Firmware:
         if not self._has_power:
             return
         self.wake(now)
+        if not self._has_power:
+            return
         self.board.power.telemetry(len(data), now)
         for frame in self.link.read(data, now):
             self.link.serve(frame, now)
@@ -61,9 +75,10 @@ class Firmware:
         self.wake(now)
 
     def _shut_down(self, cause: TherapyCause, now: int) -> None:
-        """End this boot's therapy and session, and account for them."""
+        """End this boot's therapy and session, account for them, and write everything down."""
         self.link.close_session(None, now)
         self.device.delivery.shut_down(cause, now)
+        self.memory.flush(now)
 
     def _restart(self, now: int) -> None:
         self._shut_down(TherapyCause.COMMAND, now)
@@ -74,9 +89,13 @@ class Firmware:
     def board_changed(self, now: int) -> None:
         """Tell the firmware that something on the board is otherwise now: a load, a magnet, a charger."""
         if not self._has_power:
+            self._boot_on_charger(now)
             return
         self.wake(now)
+        if not self._has_power:
+            return
         self.device.board_changed(now)
+        self.memory.save(now)
         if self.device.restart_requested:
             self._restart(now)
         self.wake(now)
@@ -88,24 +107,40 @@ class Firmware:
     def power_lost(self, now: int) -> None:
         """The supply is gone, as when a worn disc is lifted: all stops at once, and nobody is told.
 
-        What is left in the capacitors is enough to write down what therapy was given. Memory is kept; the clock stands still,
-        so that it has to be set anew.
+        What is left in the capacitors is enough to write everything down. The clock stands still, and has to be set anew.
         """
-        if not self._has_power:
-            return
         self.wake(now)
+        if self._has_power:
+            self._die(now)
+            self.board.power.disconnect(now)
+
+    def _die(self, now: int) -> None:
         self._shut_down(TherapyCause.BATTERY, now)
         self._has_power = False
         self._timers = Timers()
         self.link.take_output()
-        self.memory.clock_offset_us = None
-        self.board.power.disconnect(now)
 
     def power_restored(self, now: int) -> None:
         """The supply is back: the device boots. Without a loss before, nothing happens."""
         if not self._has_power:
             self._has_power = True
             self._boot(ResetCause.POWER_RESTORED, now)
+
+    def _boot_on_charger(self, now: int) -> None:
+        """A charger brings an exhausted device back to life."""
+        if self.board.charger is not None and self.board.charger.read(now).current_microamps:
+            self.power_restored(now)
+
+    def fail(self, cause: ResetCause, now: int) -> None:
+        """The firmware dies on the spot, by a brown-out or its watchdog: nothing more is written, and it boots on what was."""
+        if self._has_power:
+            self.board.output.drive((), now)
+            self._boot(cause, now)
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the battery has reached its end of service."""
+        return self.device.supply.tier is BatteryTier.EOS
 
     def wake_at(self) -> int | None:
         """When `wake` is next needed; None if only bytes can change anything."""
@@ -120,7 +155,10 @@ class Firmware:
 
     def wake(self, now: int) -> None:
         """Let happen what is due by `now`, each thing at its own time and in order."""
-        self._timers.run_due(now)
+        if self._timers.run_due(now):
+            self.memory.save(now)
+            if self.device.supply.is_exhausted:
+                self._die(now)
 
     def take_output(self, now: int) -> bytes:
         """The bytes to put on the wire."""

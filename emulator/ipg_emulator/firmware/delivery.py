@@ -10,13 +10,15 @@ from ipg_protocol.commands.programs import AreaSettings
 from ipg_protocol.commands.therapy import StopMode, TherapyCause
 from ipg_protocol.vocabulary import FaultCode, State
 
+from ipg_emulator.firmware.configuration import Program
 from ipg_emulator.firmware.course import Course
-from ipg_emulator.firmware.doses import Doses
+from ipg_emulator.firmware.doses import Doses, has_dose
 from ipg_emulator.firmware.measurement import Measurement, Measurements
-from ipg_emulator.firmware.memory import Program
+from ipg_emulator.firmware.start import may_start
 from ipg_emulator.firmware.states import Trigger
 from ipg_emulator.firmware.therapy import Goal, Therapy
 from ipg_emulator.firmware.timers import Timer, Timers
+from ipg_emulator.model import AfterReset
 
 if TYPE_CHECKING:
     from ipg_emulator.firmware.device import Device
@@ -27,7 +29,7 @@ class Delivery:
 
     def __init__(self, device: Device, timers: Timers, now: int) -> None:
         model, board = device.model, device.board
-        self.therapy = Therapy(board.output, model, now)
+        self.therapy: Therapy = Therapy(board.output, model, now)
         self.measurements = Measurements(board.electrodes, model.impedance)
         self.pair_us = model.timing.measure_pair_ms * 1000
         self.doses = Doses(device, timers)
@@ -75,6 +77,23 @@ class Delivery:
             self._will_resume = True
         elif self.therapy.goal not in (Goal.PROGRAMMED, Goal.SWITCHING):
             self._ramp_up(cause, now)
+
+    def resume_after_reset(self, now: int) -> None:
+        """Go on, by its ramp, with the therapy that a reset has broken off, if the model does so.
+
+        A program with a dose is not begun anew by itself: how much of it was given is not known.
+        """
+        device = self._device
+        was_on = device.memory.condition.therapy_on
+        device.memory.note(therapy_on=False)
+        program = device.active_program
+        if not was_on or device.model.therapy_after_reset is not AfterReset.RESUME or program is None or has_dose(program):
+            return
+        if device.state is State.SUSPENDED:
+            self._will_resume = True
+            device.memory.note(therapy_on=True)
+        elif may_start(device, device.configuration.active_program, now):
+            self.start(now, TherapyCause.RESET)
 
     def boost(self, number: int, now: int) -> None:
         """Deliver a program once, for its dose, and then what was delivered before. A boost that runs begins anew."""
@@ -160,6 +179,8 @@ class Delivery:
     def _begin_course(self, number: int, program: Program, now: int) -> Course:
         self.therapy.count_from(now)
         device = self._device
+        if self._boost is None:
+            device.memory.note(therapy_on=True)
         device.memory.count("therapy_starts")
         device.log(LogCode.THERAPY_STARTED, number, now)
         self._course = course = Course(number)
@@ -207,6 +228,7 @@ class Delivery:
     def _forget(self) -> None:
         """Nothing that was delivered comes back by itself."""
         self._will_resume = self._goes_back = False
+        self._device.memory.note(therapy_on=False)
         self._boost = None
         self._device.schedule.let_go()
 

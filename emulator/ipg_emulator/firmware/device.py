@@ -16,14 +16,16 @@ from ipg_protocol.wire import Message
 
 from ipg_emulator.board import Board
 from ipg_emulator.firmware.capabilities import capability_rows, supported_commands
+from ipg_emulator.firmware.configuration import Configuration, Program, areas_checksum
 from ipg_emulator.firmware.delivery import Delivery
 from ipg_emulator.firmware.feedback import feedback_of
 from ipg_emulator.firmware.host_watch import HostWatch
-from ipg_emulator.firmware.memory import Configuration, Memory, Program, areas_checksum
+from ipg_emulator.firmware.memory import Memory
 from ipg_emulator.firmware.modes import Modes
 from ipg_emulator.firmware.refusal import unsafe
 from ipg_emulator.firmware.rules import WHOLE_PROGRAM, is_charge_density_high
 from ipg_emulator.firmware.schedule import Schedule
+from ipg_emulator.firmware.self_test import SelfTestRun
 from ipg_emulator.firmware.states import TRANSITIONS, Trigger
 from ipg_emulator.firmware.supply import PowerSupply
 from ipg_emulator.firmware.timers import Timer, Timers
@@ -67,10 +69,11 @@ class Device:
         self.schedule = Schedule(self, timers)
         self.host_watch = HostWatch(self, timers, now)
         self.use_period = UsePeriod(self, timers)
+        self.self_test = SelfTestRun(self, timers)
         self.feedback = feedback_of(self, timers)
         timers.on(Timer.BOOT, self._boot_finished)
-        memory.boot_counter += 1
-        memory.count("boots")
+        for code, argument in memory.findings():
+            self.log(code, argument, now)
         self.log(LogCode.BOOT, cause, now)
         board.power.sleep(False, now)
         timers.set(Timer.BOOT, now + model.timing.boot_ms * 1000)
@@ -114,6 +117,7 @@ class Device:
         self.schedule.plan(now)
         self.use_period.begin(now)
         self.settle(Trigger.BOOTED, TherapyCause.COMMAND, now)
+        self.delivery.resume_after_reset(now)
 
     def settle(self, trigger: Trigger, cause: TherapyCause, now: int) -> None:
         """Come to rest without therapy: at EOS or in FAULT if there is reason to, else where the trigger leads."""

@@ -15,23 +15,29 @@ if TYPE_CHECKING:
 
 
 class Context(NamedTuple):
-    """What a handler works with beside its request. `role` is the session's, OBSERVER where there is none."""
+    """What a handler works with beside its request. `role` is the session's, OBSERVER where there is none; `request_id` names
+    the request in its session.
+    """
 
     device: Device
     link: Link
     role: Role
+    request_id: int
     now: int
 
 
-Handler = Callable[[Any, Context], Message]
+Handler = Callable[[Any, Context], Message | None]
 Q = TypeVar("Q", bound=Request[Any])
-A = TypeVar("A", bound=Message)
+A = TypeVar("A", bound=Message | None)
 
 HANDLERS: dict[type[Message], Handler] = {}
 
 
 def handles(request: type[Q]) -> Callable[[Callable[[Q, Context], A]], Callable[[Q, Context], A]]:
-    """Register the handler of a request. It validates, commits, and answers, or raises `Refused` with nothing changed."""
+    """Register the handler of a request. It validates, commits, and answers, or raises `Refused` with nothing changed.
+
+    A handler that returns None has begun something that takes time; `Link.answer_awaited` is called when that is over.
+    """
 
     def register(handler: Callable[[Q, Context], A]) -> Callable[[Q, Context], A]:
         if request in HANDLERS:

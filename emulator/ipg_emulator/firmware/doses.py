@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from ipg_protocol.commands.log import LogCode
 from ipg_protocol.refusal import SafetyRule
 
+from ipg_emulator.firmware.configuration import Program
 from ipg_emulator.firmware.course import Course
-from ipg_emulator.firmware.memory import Program
 from ipg_emulator.firmware.refusal import Refused, unsafe
 from ipg_emulator.firmware.rules import WHOLE_PROGRAM
 from ipg_emulator.firmware.timers import Timer, Timers
@@ -44,10 +44,11 @@ class Doses:
     # Doses within a day
 
     def begun_within_a_day(self, now: int) -> int:
-        """How many doses were begun within the last 24 hours; older ones are forgotten."""
-        starts = self._device.memory.dose_starts
-        starts[:] = [at for at in starts if now - at < DAY_US]
-        return len(starts)
+        """How many doses were begun within the last 24 hours."""
+        return len(self._starts_within_a_day(now))
+
+    def _starts_within_a_day(self, now: int) -> tuple[int, ...]:
+        return tuple(at for at in self._device.memory.condition.dose_starts if now - at < DAY_US)
 
     def check(self, program: Program, now: int) -> None:
         """Refuse to begin a program with a dose when the model's doses of a day are used up."""
@@ -78,7 +79,7 @@ class Doses:
             memory = self._device.memory
             memory.count("doses")
             if self._device.model.limits.doses_per_day is not None:
-                memory.dose_starts.append(now)
+                memory.note(dose_starts=(*self._starts_within_a_day(now), now))
 
     def go_on(self, now: int) -> None:
         """The areas ramp up, all but those that have had their dose."""

@@ -1,62 +1,65 @@
-"""Events: numbered over a boot, sent while a session is open, and sent again until acknowledged."""
+"""Events: numbered over the device's life, sent while a session is open, and sent again until acknowledged."""
 
 from __future__ import annotations
-
-from collections import deque
 
 import msgspec
 from ipg_protocol import encode_frame, event_frame
 from ipg_protocol.wire import Message
 
+from ipg_emulator.firmware.memory import Memory
+
 RESEND_US = 1_000_000
 SENDS = 5
-EVENTS_KEPT = 32
 
 
-class Pending(msgspec.Struct):
-    """An event that no host has acknowledged; `next_send` in microseconds."""
+class Sending(msgspec.Struct):
+    """How often an event is still sent, and when next, in microseconds."""
 
-    number: int
-    frame: bytes
-    next_send: int
-    sends_left: int = SENDS
+    at: int
+    left: int = SENDS
 
 
 class EventQueue:
-    """The last events not yet acknowledged; one that is pushed out leaves a gap in the numbers."""
+    """Sends what the memory keeps: the last events not yet acknowledged. One that is pushed out leaves a gap in the numbers."""
 
-    def __init__(self) -> None:
-        self._pending: deque[Pending] = deque(maxlen=EVENTS_KEPT)
-        self._last_number = 0
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._sending: dict[int, Sending] = {}
 
     def __len__(self) -> int:
-        return len(self._pending)
+        return len(self._memory.events)
+
+    @property
+    def acknowledged(self) -> int:
+        """The highest event that was acknowledged."""
+        return self._memory.acknowledged_event
 
     def add(self, event: Message, now: int) -> None:
-        self._last_number += 1
-        frame = encode_frame(event_frame(event, self._last_number))
-        self._pending.append(Pending(self._last_number, frame, now))
+        number = self._memory.last_event + 1
+        self._memory.add_event(number, encode_frame(event_frame(event, number)))
+        self._sending[number] = Sending(now)
+        self._drop_gone()
 
     def acknowledge(self, number: int) -> None:
         """Drop every event up to `number`; a number never used acknowledges nothing."""
-        if number <= self._last_number:
-            while self._pending and self._pending[0].number <= number:
-                self._pending.popleft()
+        self._memory.acknowledge(number)
+        self._drop_gone()
 
     def revive(self, now: int) -> None:
         """Send every event anew, as often as a fresh one."""
-        for pending in self._pending:
-            pending.sends_left = SENDS
-            pending.next_send = now
+        self._sending = {number: Sending(now) for number in self._memory.events}
 
     def next_send(self) -> int | None:
         """When the next event wants to be sent, None if none does."""
-        return min((pending.next_send for pending in self._pending if pending.sends_left), default=None)
+        return min((sending.at for sending in self._sending.values() if sending.left), default=None)
 
     def take_due(self, now: int) -> list[bytes]:
         """The frames to send now, oldest first; each is counted as sent."""
-        due = [pending for pending in self._pending if pending.sends_left and pending.next_send <= now]
-        for pending in due:
-            pending.sends_left -= 1
-            pending.next_send = now + RESEND_US
-        return [pending.frame for pending in due]
+        due = [number for number, sending in self._sending.items() if sending.left and sending.at <= now]
+        for number in due:
+            self._sending[number] = Sending(now + RESEND_US, self._sending[number].left - 1)
+        return [self._memory.events[number] for number in due]
+
+    def _drop_gone(self) -> None:
+        for number in self._sending.keys() - self._memory.events.keys():
+            del self._sending[number]

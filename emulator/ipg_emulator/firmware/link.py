@@ -26,9 +26,10 @@ from ipg_protocol.wire import Message
 from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import HANDLERS, Context
 from ipg_emulator.firmware.events import EventQueue
-from ipg_emulator.firmware.memory import Committed
+from ipg_emulator.firmware.journal import Committed
 from ipg_emulator.firmware.refusal import Refused, out_of_range
 from ipg_emulator.firmware.sessions import Answered, Seen, Session
+from ipg_emulator.firmware.statistics import Statistics
 from ipg_emulator.firmware.timers import Timer, Timers
 
 OUTPUT_LIMIT = 65_536
@@ -37,17 +38,8 @@ UNNUMBERED = 0
 
 NO_FLAGS = ResponseFlag(0)
 
-
-class Statistics(msgspec.Struct):
-    """What the link counts beside the frame reader."""
-
-    bytes_received: int = 0
-    frames_sent: int = 0
-    requests_executed: int = 0
-    requests_refused: int = 0
-    requests_replayed: int = 0
-    events_sent: int = 0
-    output_dropped: int = 0
+_REFUSED_ID = {Seen.REUSED: Status.ID_REUSED, Seen.PENDING: Status.PENDING, Seen.ABORTED: Status.ABORTED}
+"""Why a request is refused of whose id this is known."""
 
 
 class Link:
@@ -56,7 +48,7 @@ class Link:
     def __init__(self, device: Device, timers: Timers) -> None:
         self.device = device
         self.session: Session | None = None
-        self.events = EventQueue()
+        self.events = EventQueue(device.memory)
         self._statistics = Statistics()
         self._reader = FrameReader()
         self._output = bytearray()
@@ -74,7 +66,10 @@ class Link:
     def serve(self, frame: Frame, now: int) -> None:
         if frame.kind is Kind.REQUEST:
             self.device.host_watch.heard_at = now
-            self._send_frame(reply_frame(frame.opcode, frame.request_id, self._reply(frame, now)))
+            reply = self._reply(frame, now)
+            self.device.memory.save(now)
+            if reply is not None:
+                self._send_frame(reply_frame(frame.opcode, frame.request_id, reply))
         elif frame.kind is Kind.EVENT_ACK:
             self.events.acknowledge(frame.request_id)
         else:
@@ -84,6 +79,10 @@ class Link:
         taken = bytes(self._output)
         self._output.clear()
         return taken
+
+    def output_lost(self, encoded: bytes) -> None:
+        """Count frames that the port has dropped: the host does not read."""
+        self._statistics.output_dropped += encoded.count(0) // 2  # each stands between two zeros
 
     def send_first(self, encoded: bytes) -> None:
         """Put out what was said just before the restart."""
@@ -102,7 +101,8 @@ class Link:
         memory = self.device.memory
         memory.count("sessions")
         self.device.log(LogCode.SESSION_OPENED, request.role, now)
-        opened = SessionOpened(request.role, memory.boot_counter, self.idle_timeout_ms, memory.journal(request.host_id).last)
+        last = memory.journal(request.host_id).last
+        opened = SessionOpened(request.role, memory.boot_counter, self.idle_timeout_ms, last, self.events.acknowledged)
         answered = Answered(COMMAND_OF[OpenSession].opcode, wire.encode(request), Reply(Status.OK, NO_FLAGS, opened))
         self.session = Session(request.role, request.host_id, answered)
         self._timers.set(Timer.SESSION_IDLE, now + self.idle_timeout_ms * 1000)
@@ -114,6 +114,7 @@ class Link:
         """End the session; the host is told unless it asked for it (`reason` None)."""
         if self.session is None:
             return
+        self.device.self_test.break_off()
         if self.device.feedback is not None:
             self.device.feedback.stream.stop(now)
         self.device.log(LogCode.SESSION_CLOSED, self.session.role, now)
@@ -128,22 +129,23 @@ class Link:
 
     # Requests
 
-    def _reply(self, frame: Frame, now: int) -> Reply:
+    def _reply(self, frame: Frame, now: int) -> Reply | None:
+        """The answer to a request; None: it comes later."""
         entry = CATALOGUE.get(frame.opcode)
         try:
             reply = self._pass_gates(entry, frame, now)
         except Refused as refused:
             reply = _refusal(refused)
-        if reply.flags:
-            self._statistics.requests_replayed += 1
-        elif reply.status is Status.OK:
-            self._statistics.requests_executed += 1
-        else:
-            self._statistics.requests_refused += 1
-            self.device.memory.count("requests_refused")
+        if reply is not None:
+            self._count(reply)
         return reply
 
-    def _pass_gates(self, entry: Command | None, frame: Frame, now: int) -> Reply:
+    def _count(self, reply: Reply) -> None:
+        self._statistics.count_reply(reply)
+        if reply.status is not Status.OK and not reply.flags:
+            self.device.memory.count("requests_refused")
+
+    def _pass_gates(self, entry: Command | None, frame: Frame, now: int) -> Reply | None:
         """Catalogue, model, session, role, request id, payload, transaction, state; then the command itself."""
         if entry is None:
             raise Refused(Status.UNKNOWN_COMMAND, Done())
@@ -156,9 +158,9 @@ class Link:
         request = self._decode(entry, frame)
         reply = self._earlier_reply(session, frame, request)
         if reply is None:
-            if self.device.state not in entry.states:
-                raise Refused(Status.WRONG_STATE, StateDetail(self.device.state))
-            reply = self._execute(entry, request, session, now)
+            reply = self._execute(entry, frame, request, session, now)
+            if reply is None:
+                return None
             if session is not None and is_change(request) and reply.status is Status.OK:
                 self._record(session, frame, request.transaction, reply)
         if session is not None:
@@ -178,13 +180,13 @@ class Link:
 
     def _stored_reply(self, session: Session, frame: Frame) -> Reply | None:
         seen = session.look_up(frame)
+        if seen is Seen.NEW:
+            return None
         if seen is Seen.REPEATED:
             return _replayed(session.answers[frame.request_id].reply)
-        if seen is Seen.REUSED:
-            raise Refused(Status.ID_REUSED, RequestDetail(frame.request_id))
-        if seen is Seen.STALE:
-            raise Refused(Status.STALE, RequestDetail(session.highest_id))
-        return None
+        if seen in _REFUSED_ID:
+            raise Refused(_REFUSED_ID[seen], RequestDetail(frame.request_id))
+        raise Refused(Status.STALE, RequestDetail(session.highest_id))
 
     def _earlier_reply(self, session: Session | None, frame: Frame, request: Message) -> Reply | None:
         """The reply that follows from an earlier request of another id: the session opened, or the transaction committed."""
@@ -211,18 +213,53 @@ class Link:
             detail = MalformedDetail(field, wire.minimum_size(entry.request), len(frame.payload))
             raise Refused(Status.MALFORMED, detail) from None
 
-    def _execute(self, entry: Command, request: Message, session: Session | None, now: int) -> Reply:
+    def _execute(self, entry: Command, frame: Frame, request: Message, session: Session | None, now: int) -> Reply | None:
+        if self.device.state not in entry.states:
+            return _refusal(Refused(Status.WRONG_STATE, StateDetail(self.device.state)))
         role = session.role if session else Role.OBSERVER
         try:
-            answer = HANDLERS[entry.request](request, Context(self.device, self, role, now))
+            answer = HANDLERS[entry.request](request, Context(self.device, self, role, frame.request_id, now))
         except Refused as refused:
             return _refusal(refused)
-        return Reply(Status.OK, NO_FLAGS, answer)
+        if answer is not None:
+            return Reply(Status.OK, NO_FLAGS, answer)
+        assert session is not None, "what takes time needs a session"
+        session.await_answer(frame)
+        return None
+
+    def answer_awaited(self, answer: Message | None) -> None:
+        """Answer the request that has waited for it; None: it was broken off."""
+        session = self.session
+        assert session is not None, "a session breaks off what it waits for before it ends"
+        assert session.awaited is not None, "nothing but an awaited request is answered so"
+        frame, session.awaited = session.awaited, None
+        aborted = Refused(Status.ABORTED, RequestDetail(frame.request_id))
+        reply = _refusal(aborted) if answer is None else Reply(Status.OK, NO_FLAGS, answer)
+        session.keep(frame, reply)
+        self._count(reply)
+        self._send_frame(reply_frame(frame.opcode, frame.request_id, reply))
+
+    def abort(self, request_id: int) -> None:
+        """See to it that a request of this session takes no effect.
+
+        Raises:
+            Refused: it has taken effect, or nothing is known of it any more.
+        """
+        session = self.session
+        assert session is not None, "the gate lets nobody here without a session"
+        answered = session.answers.get(request_id)
+        if session.awaited is not None and session.awaited.request_id == request_id:
+            self.device.self_test.break_off()
+        elif answered is None and session.is_forgotten(request_id):
+            raise Refused(Status.STALE, RequestDetail(session.highest_id))
+        elif answered is None:
+            session.aborted.add(request_id)
+        elif answered.reply.status is Status.OK:
+            raise Refused(Status.TOO_LATE, RequestDetail(request_id))
 
     def _record(self, session: Session, frame: Frame, transaction: int, reply: Reply) -> None:
-        memory = self.device.memory
-        memory.count("changes_committed")
-        memory.journal(session.host_id).record(transaction, Committed(frame.opcode, frame.payload, wire.encode(reply.body)))
+        committed = Committed(frame.opcode, frame.payload, wire.encode(reply.body))
+        self.device.memory.record(session.host_id, transaction, committed)
 
     # Output
 
@@ -257,23 +294,7 @@ class Link:
 
     def statistics(self) -> LinkStatistics:
         """What the link has seen since the boot."""
-        own, noise = self._statistics, self._reader.noise
-        return LinkStatistics(
-            bytes_received=own.bytes_received % 2**32,
-            frames_received=self._reader.frames,
-            frames_sent=own.frames_sent,
-            noise_oversize=noise.oversize,
-            noise_bad_cobs=noise.bad_cobs,
-            noise_bad_length=noise.bad_length,
-            noise_bad_crc=noise.bad_crc,
-            noise_bad_kind=noise.bad_kind,
-            noise_timed_out=noise.timed_out,
-            requests_executed=own.requests_executed,
-            requests_refused=own.requests_refused,
-            requests_replayed=own.requests_replayed,
-            events_sent=own.events_sent,
-            output_dropped=own.output_dropped,
-        )
+        return self._statistics.report(self._reader)
 
 
 def _refusal(refused: Refused) -> Reply:

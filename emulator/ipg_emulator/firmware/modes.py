@@ -55,7 +55,7 @@ class Modes:
         """At the end of the boot: what held therapy off before may still do so."""
         if self.magnet_present and self._stops_while_held():
             self._hold(Mode.MAGNET, now)
-        until = self._device.memory.mri_until
+        until = self._device.memory.condition.mri_until
         if until is not None:
             self._timers.set(Timer.MRI_MODE, max(until, now))
             self._hold(Mode.MRI, now)
@@ -87,19 +87,20 @@ class Modes:
 
     def mri_seconds_left(self, now: int) -> int:
         """How long MRI mode goes on, rounded up; 0 without."""
-        until = self._device.memory.mri_until
+        until = self._device.memory.condition.mri_until
         return 0 if until is None else -((now - until) // 1_000_000)
 
     def enter_mri(self, minutes: int, now: int) -> None:
         """Hold therapy off for an examination; a restart does not end it."""
-        self._device.memory.mri_until = until = now + minutes * 60_000_000
+        until = now + minutes * 60_000_000
+        self._device.memory.note(mri_until=until)
         self._timers.set(Timer.MRI_MODE, until)
         self._device.log(LogCode.MRI_MODE, 1, now)
         self._hold(Mode.MRI, now)
 
     def leave_mri(self, now: int) -> None:
         """End the examination: therapy that ran goes on, unless a magnet holds it off."""
-        self._device.memory.mri_until = None
+        self._device.memory.note(mri_until=None)
         self._timers.cancel(Timer.MRI_MODE)
         self._device.log(LogCode.MRI_MODE, 0, now)
         self._release(Mode.MRI, now)

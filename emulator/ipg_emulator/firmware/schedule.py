@@ -10,7 +10,7 @@ from ipg_protocol.commands.therapy import ScheduleRow, StopMode, TherapyCause, W
 from ipg_protocol.refusal import SafetyRule
 from ipg_protocol.vocabulary import Status
 
-from ipg_emulator.firmware.memory import Program
+from ipg_emulator.firmware.configuration import Program
 from ipg_emulator.firmware.refusal import Refused, out_of_range, unsafe
 from ipg_emulator.firmware.rules import WHOLE_PROGRAM
 from ipg_emulator.firmware.start import STARTABLE, check_start
@@ -59,7 +59,6 @@ class Schedule:
     def __init__(self, device: Device, timers: Timers) -> None:
         self._device = device
         self._timers = timers
-        self._stops_at: int | None = None
         timers.on(Timer.SCHEDULE, self._boundary)
 
     def plan(self, now: int) -> None:
@@ -77,17 +76,21 @@ class Schedule:
 
     def let_go(self) -> None:
         """Therapy is being stopped: the row under way does not stop what may be started after."""
-        self._stops_at = None
+        self._device.memory.note(row_ends_at=None)
+
+    @property
+    def _stops_at(self) -> int | None:
+        return self._device.memory.condition.row_ends_at
 
     def _next_begin(self, now: int) -> int | None:
-        offset, rows = self._device.memory.clock_offset_us, self._device.configuration.schedule
+        offset, rows = self._device.memory.condition.clock_offset_us, self._device.configuration.schedule
         if offset is None or not rows:
             return None
         since_midnight = (now + offset) % DAY_US
         return now + min((row.minute_of_day * MINUTE_US - since_midnight - 1) % DAY_US + 1 for row in rows)
 
     def _row_beginning(self, now: int) -> ScheduleRow | None:
-        offset, rows = self._device.memory.clock_offset_us, self._device.configuration.schedule
+        offset, rows = self._device.memory.condition.clock_offset_us, self._device.configuration.schedule
         since_midnight = None if offset is None else (now + offset) % DAY_US
         return next((row for row in rows if row.minute_of_day * MINUTE_US == since_midnight), None)
 
@@ -114,4 +117,4 @@ class Schedule:
         if row.program != device.configuration.active_program:
             device.select(row.program, TherapyCause.SCHEDULE, now)
         device.delivery.start(now, TherapyCause.SCHEDULE)
-        self._stops_at = now + row.duration_minutes * MINUTE_US
+        device.memory.note(row_ends_at=now + row.duration_minutes * MINUTE_US)

@@ -8,7 +8,7 @@ from ipg_protocol.commands.measurement import ImpedanceVerdict
 from ipg_protocol.refusal import BatteryDetail, CircuitDetail, FaultDetail
 from ipg_protocol.vocabulary import BatteryTier, State, Status
 
-from ipg_emulator.firmware.memory import Program
+from ipg_emulator.firmware.configuration import Program
 from ipg_emulator.firmware.refusal import Refused
 
 if TYPE_CHECKING:

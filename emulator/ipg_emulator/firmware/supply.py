@@ -19,6 +19,8 @@ from ipg_emulator.firmware.timers import Timer, Timers
 if TYPE_CHECKING:
     from ipg_emulator.firmware.device import Device
 
+_POWER_WAS_GONE = frozenset({ResetCause.POWER_ON, ResetCause.POWER_RESTORED})
+
 
 class PowerSupply:
     """Watches battery, charger and temperature over one boot."""
@@ -26,11 +28,13 @@ class PowerSupply:
     def __init__(self, device: Device, timers: Timers, now: int) -> None:
         self._device = device
         self._timers = timers
-        self._monitor = BatteryMonitor(device.model.battery, device.memory.battery_tier)
+        self._monitor = BatteryMonitor(device.model.battery, device.memory.condition.battery_tier)
         charger = device.board.charger
         self._charging: ChargingState = ChargingState.ABSENT if charger is None else charger.read(now).state
         """What was last reported; a charger that is there at the boot was reported before."""
         electrode = device.model.electrode
+        self.is_exhausted = False
+        """Whether the cell was found to give nothing any more: the core then takes the power away."""
         self._load_drifts = bool(electrode.daily_permille or electrode.ageing_permille)
         timers.on(Timer.BATTERY_CHECK, self._check)
         timers.on(Timer.CHARGING, self._look_at_charger)
@@ -47,7 +51,7 @@ class PowerSupply:
     def begin(self, now: int) -> None:
         """Begin to watch, when the boot is over."""
         reading = self.read(now)
-        if self._device.boot_cause is not ResetCause.COMMAND and self._monitor.power_came(reading.millivolts):
+        if self._device.boot_cause in _POWER_WAS_GONE and self._monitor.power_came(reading.millivolts):
             self._tier_changed(reading, now)
         self._await_check(now)
         self._look_at_charger(now)
@@ -82,6 +86,8 @@ class PowerSupply:
     def _check(self, now: int) -> None:
         self._await_check(now)
         reading = self.read(now)
+        self._device.memory.note(charge_permille=reading.charge_permille)
+        self.is_exhausted = not reading.charge_permille and not self.is_charging
         if self._monitor.take(reading.millivolts):
             self._tier_changed(reading, now)
             if self.tier is BatteryTier.EOS:
@@ -92,7 +98,7 @@ class PowerSupply:
 
     def _tier_changed(self, reading: BatteryReading, now: int) -> None:
         device = self._device
-        device.memory.battery_tier = self.tier
+        device.memory.note(battery_tier=self.tier)
         device.log(LogCode.BATTERY_TIER, self.tier, now)
         device.notify(BatteryTierChanged(self.tier, reading.millivolts), now)
 

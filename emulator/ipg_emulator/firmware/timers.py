@@ -13,6 +13,7 @@ class Timer(Enum):
     BOOT = auto()
     RAMP = auto()
     MEASUREMENT = auto()
+    SELF_TEST = auto()
     BATTERY_CHECK = auto()
     SESSION_IDLE = auto()
     EVENT_RESEND = auto()
@@ -50,10 +51,13 @@ class Timers:
     def deadline(self, timer: Timer) -> int | None:
         return self._deadlines.get(timer)
 
-    def run_due(self, now: int) -> None:
-        """Act on each deadline that has come, earliest first, among them those set meanwhile."""
+    def run_due(self, now: int) -> bool:
+        """Act on each deadline that has come, earliest first, among them those set meanwhile; whether there was one."""
+        happened = False
         while self.next is not None and self.next <= now:
             timer = min(self._deadlines, key=self._deadlines.__getitem__)
             at = self._deadlines[timer]
             self.cancel(timer)
             self._actions[timer](at)
+            happened = True
+        return happened

@@ -27,7 +27,7 @@ class UsePeriod:
         timers.on(Timer.USE_PERIOD, self._over)
 
     def _ends_at(self) -> int | None:
-        first = self._device.memory.first_therapy_at
+        first = self._device.memory.condition.first_therapy_at
         return None if first is None or self._days is None else first + self._days * DAY_US
 
     def is_over(self, now: int) -> bool:
@@ -47,8 +47,8 @@ class UsePeriod:
     def therapy_started(self, now: int) -> None:
         """The first start of therapy ever begins the period."""
         memory = self._device.memory
-        if memory.first_therapy_at is None:
-            memory.first_therapy_at = now
+        if memory.condition.first_therapy_at is None:
+            memory.note(first_therapy_at=now)
             self.begin(now)
 
     def _over(self, now: int) -> None:

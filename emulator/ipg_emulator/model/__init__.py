@@ -5,6 +5,7 @@ The modules of tables do not defer their annotations: msgspec would compile each
 
 from ipg_emulator.model.device import Contact, DefaultArea, DefaultProgram, DeviceModel, HardLimits, Lead, Ranges
 from ipg_emulator.model.hardware import (
+    AfterReset,
     BatteryCell,
     Charging,
     ElectrodeFigures,
@@ -26,6 +27,7 @@ from ipg_emulator.model.load import ModelError, load, names, parse
 from ipg_emulator.model.ranges import Confidence, Figure, Figures, Provenance, Range, Segment, Table
 
 __all__ = [
+    "AfterReset",
     "BatteryCell",
     "Charging",
     "Confidence",

@@ -1,12 +1,14 @@
 """A device model: everything that makes one device differ from another, as data."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated
 
 import msgspec
 from ipg_protocol.commands.programs import CASE_CONTACT, AreaSettings, ContactShare, Waveform
 
 from ipg_emulator.model.hardware import (
+    AfterReset,
     BatteryCell,
     Charging,
     ElectrodeFigures,
@@ -159,8 +161,10 @@ def _shape_problems(shape: Shape, path: str) -> Iterator[str]:
         yield f"{path}.{needed}: at least 1, as {shape.name} recovers its charge by it"
 
 
-class DeviceModel(Figures, frozen=True):
-    """A whole device model. Its own source is that of what stands beside the tables: slots, areas, log, schedule, case."""
+class DeviceModel(Figures, frozen=True, dict=True):
+    """A whole device model. Its own source is that of what stands beside the tables: slots, areas, log, case, and
+    what is said of schedule and resets.
+    """
 
     name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,32}$")]
     title: str
@@ -169,6 +173,7 @@ class DeviceModel(Figures, frozen=True):
     program_slots: Annotated[int, msgspec.Meta(ge=1, le=254)]
     areas_per_program: Annotated[int, msgspec.Meta(ge=1, le=4)]
     log_entries: Positive
+    therapy_after_reset: AfterReset
     waveforms: Annotated[tuple[Shape, ...], msgspec.Meta(min_length=1)]
     leads: Annotated[tuple[Lead, ...], msgspec.Meta(min_length=1)]
     ranges: Ranges
@@ -192,7 +197,7 @@ class DeviceModel(Figures, frozen=True):
         for problem in self._problems():
             raise ValueError(problem)
 
-    @property
+    @cached_property
     def contacts(self) -> tuple[Contact, ...]:
         """Every contact; its place here is its number."""
         return tuple(
@@ -203,7 +208,11 @@ class DeviceModel(Figures, frozen=True):
 
     def shape(self, waveform: Waveform) -> Shape:
         """How this device makes a waveform that it has."""
-        return next(shape for shape in self.waveforms if shape.name == waveform.name)
+        return self._shapes[waveform.name]
+
+    @cached_property
+    def _shapes(self) -> dict[str, Shape]:
+        return {shape.name: shape for shape in self.waveforms}
 
     @property
     def is_magnetic(self) -> bool:

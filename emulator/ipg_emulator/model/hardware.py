@@ -9,6 +9,14 @@ import msgspec
 from ipg_emulator.model.ranges import Count, Figures, Permille, Positive, PositiveFloat, Table
 
 
+@unique
+class AfterReset(StrEnum):
+    """What becomes of therapy that ran when the device restarts: it is resumed with its ramp, or stays off."""
+
+    RESUME = "resume"
+    OFF = "off"
+
+
 class Timing(Figures, frozen=True):
     """How long the firmware takes."""
 

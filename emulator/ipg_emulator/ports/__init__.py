@@ -6,6 +6,8 @@ from selectors import BaseSelector
 from typing import Protocol
 
 OUTPUT_QUEUE_BYTES = 65_536
+READ_BYTES = 256
+"""How much is read from one port in a turn, about the longest frame: who floods a device leaves the others their share."""
 
 
 class PortError(Exception):
@@ -23,21 +25,23 @@ class Immediate:
 
 
 class Port(Protocol):
-    """One end of a link, never blocking. It registers what it waits on with the selector it is opened with."""
+    """One end of a link, never blocking."""
 
     @property
     def address(self) -> str:
         """What a pyserial program opens to get here."""
         ...
 
-    def open(self, selector: BaseSelector) -> None: ...
-
-    def receive(self, ready: object, now: int, /) -> bytes:
-        """The bytes behind a selector's key data; empty when there are none after all."""
+    def open(self, selector: BaseSelector, owner: object) -> None:
+        """Register what is waited on, with `(owner, what is ready)` as the selector's key data."""
         ...
 
-    def send(self, data: bytes, now: int, /) -> None:
-        """Send, or queue what does not fit; once the queue is full, what comes is dropped whole."""
+    def receive(self, ready: object, now: int, /) -> bytes:
+        """The bytes behind what is ready; empty when there are none after all."""
+        ...
+
+    def send(self, data: bytes, now: int, /) -> bool:
+        """Send, or queue what does not fit; once the queue is full, what comes is dropped whole: False."""
         ...
 
     def wake_at(self) -> int | None:

@@ -20,11 +20,14 @@ class PacedBytes:
         self._waiting = bytearray()
         self._line_free_at = 0.0
 
-    def put(self, data: bytes, now: int) -> None:
+    def put(self, data: bytes, now: int) -> bool:
+        """Whether there was room."""
         if not self._waiting:
             self._line_free_at = max(self._line_free_at, float(now))
-        if len(self._waiting) + len(data) <= OUTPUT_QUEUE_BYTES:
-            self._waiting += data
+        if len(self._waiting) + len(data) > OUTPUT_QUEUE_BYTES:
+            return False
+        self._waiting += data
+        return True
 
     def take(self, now: int) -> bytes:
         """The bytes that have arrived by `now`."""
@@ -53,15 +56,15 @@ class PacedPort:
     def address(self) -> str:
         return self._inner.address
 
-    def open(self, selector: BaseSelector) -> None:
-        self._inner.open(selector)
+    def open(self, selector: BaseSelector, owner: object) -> None:
+        self._inner.open(selector, owner)
 
     def receive(self, ready: object, now: int) -> bytes:
         self._incoming.put(self._inner.receive(ready, now), now)
         return self._incoming.take(now)
 
-    def send(self, data: bytes, now: int) -> None:
-        self._outgoing.put(data, now)
+    def send(self, data: bytes, now: int) -> bool:
+        return self._outgoing.put(data, now)
 
     def wake_at(self) -> int | None:
         times = (self._incoming.next_at(), self._outgoing.next_at())

@@ -6,11 +6,9 @@ import os
 import tty
 from selectors import EVENT_READ, BaseSelector
 
-from ipg_emulator.ports import Immediate
+from ipg_emulator.ports import READ_BYTES, Immediate, PortError
 from ipg_emulator.ports.link_path import StableLink
 from ipg_emulator.ports.queue import OutputQueue
-
-READ_BYTES = 4096
 
 
 class PtyPort(Immediate):
@@ -28,20 +26,20 @@ class PtyPort(Immediate):
     def address(self) -> str:
         return self._link.path if self._link else self._name
 
-    def open(self, selector: BaseSelector) -> None:
+    def open(self, selector: BaseSelector, owner: object) -> None:
         """Make the PTY.
 
         Raises:
-            PortError: the link's path is taken.
+            PortError: the system has no more, or the link's path is taken.
         """
-        self._master, slave = self._descriptors = os.openpty()
+        self._master, slave = self._descriptors = _pair()
         tty.setraw(slave)
         os.set_blocking(self._master, False)
         self._name = os.ttyname(slave)
         if self._link:
             self._link.make(self._name)
-        selector.register(self._master, EVENT_READ, self)
-        self._queue = OutputQueue(self._master, selector, self)
+        selector.register(self._master, EVENT_READ, (owner, None))
+        self._queue = OutputQueue(self._master, selector, (owner, None))
 
     def receive(self, _ready: object, _now: int, /) -> bytes:
         self._queue.flush()
@@ -50,11 +48,18 @@ class PtyPort(Immediate):
         except BlockingIOError:
             return b""
 
-    def send(self, data: bytes, _now: int, /) -> None:
-        self._queue.send(data)
+    def send(self, data: bytes, _now: int, /) -> bool:
+        return self._queue.send(data)
 
     def close(self) -> None:
         if self._link:
             self._link.remove()
         for descriptor in self._descriptors:
             os.close(descriptor)
+
+
+def _pair() -> tuple[int, int]:
+    try:
+        return os.openpty()
+    except OSError as error:
+        raise PortError(f"no pseudo-terminal is to be had: {error.strerror or error}; --tcp needs none") from None

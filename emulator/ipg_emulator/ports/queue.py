@@ -17,20 +17,22 @@ class OutputQueue:
         self._key = key
         self._waiting = bytearray()
 
-    def send(self, data: bytes) -> None:
-        """Write what goes now; queue the rest, or drop `data` whole when the queue is full.
+    def send(self, data: bytes) -> bool:
+        """Write what goes now; queue the rest, or drop `data` whole when the queue is full: False.
 
         Raises:
             OSError: the descriptor is gone.
         """
         if self._waiting:
-            if len(self._waiting) + len(data) <= OUTPUT_QUEUE_BYTES:
-                self._waiting += data
-            return
+            if len(self._waiting) + len(data) > OUTPUT_QUEUE_BYTES:
+                return False
+            self._waiting += data
+            return True
         written = self._write(data)
         if written < len(data):
             self._waiting += data[written:]
             self._selector.modify(self._descriptor, EVENT_READ | EVENT_WRITE, self._key)
+        return True
 
     def flush(self) -> None:
         """Write what waits, as far as it goes."""

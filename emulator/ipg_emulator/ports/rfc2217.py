@@ -32,7 +32,7 @@ class _Line:
 class _Replies:
     """Where the manager writes its side of the negotiation."""
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         self.write = write
 
 
@@ -41,7 +41,7 @@ class Telnet(Plain):
 
     scheme = "rfc2217"
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         super().__init__(write)
         manager: Any = cast("Any", rfc2217).PortManager(_Line(), _Replies(write))
         self._strip = cast("Callable[[bytes], Iterable[bytes]]", manager.filter)

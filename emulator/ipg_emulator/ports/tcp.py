@@ -10,11 +10,10 @@ from selectors import EVENT_READ, BaseSelector
 from ipg_protocol import encode_frame, event_frame
 from ipg_protocol.commands.session import ClosingReason, SessionClosing
 
-from ipg_emulator.ports import Immediate, PortError
+from ipg_emulator.ports import READ_BYTES, Immediate, PortError
 from ipg_emulator.ports.queue import OutputQueue
 
 LOOPBACK = "127.0.0.1"
-READ_BYTES = 4096
 _PORT_IN_USE = encode_frame(event_frame(SessionClosing(ClosingReason.PORT_IN_USE), 0))
 
 
@@ -23,7 +22,7 @@ class Plain:
 
     scheme = "socket"
 
-    def __init__(self, _write: Callable[[bytes], None]) -> None:
+    def __init__(self, _write: Callable[[bytes], object]) -> None:
         """A dialect may `_write` bytes of its own; this one has none."""
 
     def decode(self, data: bytes) -> bytes:
@@ -55,9 +54,10 @@ class TcpPort(Immediate):
         host, port = self._listener.getsockname()
         return f"{self._dialect.scheme}://{host}:{port}"
 
-    def open(self, selector: BaseSelector) -> None:
+    def open(self, selector: BaseSelector, owner: object) -> None:
         self._selector = selector
-        selector.register(self._listener, EVENT_READ, self._listener)
+        self._owner = owner
+        selector.register(self._listener, EVENT_READ, (owner, self._listener))
 
     def receive(self, ready: object, _now: int, /) -> bytes:
         if self._client is None:
@@ -82,15 +82,15 @@ class TcpPort(Immediate):
         self._drop_client()
         return b""
 
-    def send(self, data: bytes, _now: int, /) -> None:
-        if self._client is not None:
-            self._write(self._connection.encode(data))
+    def send(self, data: bytes, _now: int, /) -> bool:
+        return self._client is None or self._write(self._connection.encode(data))
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> bool:
         try:
-            self._queue.send(data)
+            return self._queue.send(data)
         except OSError:
             self._drop_client()
+            return True
 
     def close(self) -> None:
         self._drop_client()
@@ -102,8 +102,9 @@ class TcpPort(Immediate):
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._client = client
-            self._selector.register(client, EVENT_READ, client)
-            self._queue = OutputQueue(client.fileno(), self._selector, client)
+            key = (self._owner, client)
+            self._selector.register(client, EVENT_READ, key)
+            self._queue = OutputQueue(client.fileno(), self._selector, key)
             self._connection = self._dialect(self._write)
 
     def _send_away(self) -> None:

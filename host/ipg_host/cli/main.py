@@ -19,7 +19,7 @@ from ipg_host.cli.connection import connection
 from ipg_host.cli.verb import Verb
 from ipg_host.cli.verbs import VERBS
 from ipg_host.client import DEFAULT_TIMEOUT_SECONDS, Client
-from ipg_host.errors import InputError, IpgError, LinkError, NoAnswer, OutcomeUnknown, PortError, SessionLost
+from ipg_host.errors import InputError, IpgError, LinkError, NoAnswer, OutcomeUnknown, PortError
 
 EXIT_CODES: tuple[tuple[type[IpgError], int], ...] = (
     (InputError, 2),
@@ -119,7 +119,8 @@ def build_parser() -> Parser:
         type=_seconds,
         default=DEFAULT_TIMEOUT_SECONDS,
         metavar="S",
-        help=f"give up on a request after about S seconds (default {DEFAULT_TIMEOUT_SECONDS:g})",
+        help=f"give up on a request after about S seconds, on asking what became of a change after four times that "
+        f"(default {DEFAULT_TIMEOUT_SECONDS:g})",
     )
     parser.add_argument("--verbose", action="store_true", help="log every frame, decoded, on stderr")
     parser.add_argument(
@@ -131,23 +132,11 @@ def build_parser() -> Parser:
 
 
 def hold(client: Client, verb: Verb, options: argparse.Namespace) -> Any:
-    """Hold a command's conversation, in a session if it needs one.
-
-    A session that was lost is opened again, and the conversation held again: `SessionLost` says that the change it makes was
-    refused the first time it was sent.
-    """
+    """Hold a command's conversation, in a session if it needs one."""
     role = Role[options.role] if options.role else verb.role
-    _ensure_session(client, role)
-    try:
-        return client.run(verb.converse(options))
-    except SessionLost:
-        _ensure_session(client, role)
-        return client.run(verb.converse(options))
-
-
-def _ensure_session(client: Client, role: Role | None) -> None:
     if role is not None and (client.session is None or client.session.role < role):
         client.open_session(role)
+    return client.run(verb.converse(options))
 
 
 def present(verb: Verb, result: Any, *, as_json: bool) -> None:

@@ -19,7 +19,7 @@ from ipg_protocol.wire import Message
 
 from ipg_host.capabilities import Capabilities, Segment
 from ipg_host.fit import ranges_in_words
-from ipg_host.procedures import Installed, Overview, Programs
+from ipg_host.procedures import Fate, Installed, Overview, Programs
 from ipg_host.programs import Program, program_toml
 from ipg_host.schedules import schedule_toml
 from ipg_host.units import AmplitudeUnit, contact_name, in_words, label, named_in
@@ -139,6 +139,14 @@ def _capability(name: str, value: Any) -> str:
     if isinstance(value, tuple):
         return ranges_in_words(name, cast("tuple[Segment, ...]", value)) or "none"
     return _words(name, value) if value or isinstance(value, (bool, AmplitudeUnit)) else "none"
+
+
+def fate(found: Fate) -> None:
+    """What became of a change, and the fields of the answer it got."""
+    known = {"transaction": str(found.transaction), "outcome": found.outcome.name, "command": found.command}
+    _lines((name, words) for name, words in known.items() if words is not None)
+    if found.answer is not None:
+        fields(found.answer)
 
 
 def programs(listed: Programs) -> None:

@@ -61,4 +61,5 @@ def quantity(kind: Quantity) -> Callable[[str], int]:
 
 
 PROGRAM = argument("program", type=partial(number, "program", 253), help="the slot's number, counted from 0")
+CHECKPOINT = argument("checkpoint", type=partial(number, "checkpoint", 255), help="the place's number, counted from 0")
 AREA = argument("--area", type=partial(number, "area", 3), default=0, help="the area's number (default 0)")

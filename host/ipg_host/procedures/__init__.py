@@ -8,8 +8,8 @@ from ipg_host.procedures.device import (
     keep_alive,
     open_session,
     overview,
+    self_test,
     status,
-    transaction_status,
 )
 from ipg_host.procedures.log import clear_fault, read_counters, read_faults, read_log
 from ipg_host.procedures.measurement import measure_impedance, temperature
@@ -23,6 +23,8 @@ from ipg_host.procedures.programs import (
     list_programs,
     read_program,
     read_programs,
+    restore_checkpoint,
+    save_checkpoint,
     select_program,
     write_program,
 )
@@ -47,8 +49,10 @@ from ipg_host.procedures.therapy import (
     write_limits,
     write_schedule,
 )
+from ipg_host.procedures.transactions import Fate, fate, resolve, transaction_status
 
 __all__ = [
+    "Fate",
     "Installed",
     "Overview",
     "Programs",
@@ -60,6 +64,7 @@ __all__ = [
     "close_session",
     "enter_mri_mode",
     "erase_program",
+    "fate",
     "feedback_status",
     "identify",
     "install_programs",
@@ -82,7 +87,11 @@ __all__ = [
     "read_schedule",
     "read_therapy",
     "record_ecap",
+    "resolve",
+    "restore_checkpoint",
+    "save_checkpoint",
     "select_program",
+    "self_test",
     "set_amplitude",
     "start",
     "start_ecap_stream",

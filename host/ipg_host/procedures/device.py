@@ -1,4 +1,4 @@
-"""Who the device is, how it stands, what it can do; the session, and the fate of changes."""
+"""Who the device is, how it stands, what it can do; its session, and its test of itself."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ipg_protocol.commands.link import (
     GetStatus,
     Identify,
     Identity,
-    TransactionReport,
-    TransactionStatus,
+    SelfTest,
+    SelfTestReport,
 )
 from ipg_protocol.commands.session import CloseSession, KeepAlive, OpenSession, Session, SessionTime
 from ipg_protocol.refusal import Done
@@ -36,9 +36,9 @@ def keep_alive() -> Procedure[SessionTime]:
     return ask(KeepAlive())
 
 
-def transaction_status(transaction: int) -> Procedure[TransactionReport]:
-    """Ask what became of a change of this host, such as one whose `OutcomeUnknown` carries its `transaction`."""
-    return ask(TransactionStatus(transaction=transaction))
+def self_test() -> Procedure[SelfTestReport]:
+    """Let the device test itself; the answer comes when it is done."""
+    return ask(SelfTest())
 
 
 def identify() -> Procedure[Identity]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 from ipg_protocol import crc32c, encode
@@ -15,17 +16,22 @@ from ipg_protocol.commands.programs import (
     ProgramSelected,
     ProgramSummary,
     ReadProgram,
+    RestoreCheckpoint,
+    SaveCheckpoint,
     SelectProgram,
     WriteProgramBlock,
 )
 from ipg_protocol.commands.therapy import ReadLimits
 
 from ipg_host.conversation import Procedure, ask
-from ipg_host.errors import DoesNotFit, NotAsWritten
+from ipg_host.errors import Conflict, DoesNotFit, NotAsWritten
 from ipg_host.fit import misfits
 from ipg_host.procedures.device import capabilities
 from ipg_host.programs import Program
 from ipg_host.session import UNNUMBERED
+
+_WRITES = 8
+"""How often a program is begun anew when what was written of it is lost."""
 
 
 class Programs(msgspec.Struct, frozen=True):
@@ -71,7 +77,20 @@ def read_programs() -> Procedure[dict[int, Program]]:
 
 
 def write_program(number: int, program: Program) -> Procedure[Revision]:
-    """Write a whole program into slot `number`; the stored one stays as it is until all of the new one is there."""
+    """Write a whole program into slot `number`; the stored one stays as it is until all of the new one is there.
+
+    A reset of the device in between takes with it what is not committed yet: all of it is then written again.
+
+    Raises:
+        Conflict: that happened over and over, or others write programs at the same time.
+    """
+    for _ in range(_WRITES - 1):
+        with suppress(Conflict):
+            return (yield from _write_once(number, program))
+    return (yield from _write_once(number, program))
+
+
+def _write_once(number: int, program: Program) -> Procedure[Revision]:
     yield from ask(BeginProgramWrite(program=number, area_count=len(program.areas), name=program.name))
     for settings in program.areas:
         yield from ask(WriteProgramBlock(program=number, settings=settings))
@@ -118,3 +137,22 @@ def erase_program(program: int) -> Procedure[Revision]:
 def select_program(program: int) -> Procedure[ProgramSelected]:
     """Make a program the active one."""
     return ask(SelectProgram(transaction=UNNUMBERED, program=program))
+
+
+def save_checkpoint(checkpoint: int) -> Procedure[Revision]:
+    """Keep a copy of the whole configuration in place `checkpoint`; the one kept there before is replaced.
+
+    Raises:
+        OutOfRange: there is no such place.
+    """
+    return ask(SaveCheckpoint(transaction=UNNUMBERED, checkpoint=checkpoint))
+
+
+def restore_checkpoint(checkpoint: int) -> Procedure[Revision]:
+    """Put the whole configuration back as it was kept.
+
+    Raises:
+        OutOfRange: nothing is kept there.
+        WrongState: therapy runs.
+    """
+    return ask(RestoreCheckpoint(transaction=UNNUMBERED, checkpoint=checkpoint))

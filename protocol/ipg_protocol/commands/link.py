@@ -6,7 +6,7 @@ from enum import IntEnum, IntFlag, unique
 
 from ipg_protocol.command import Change, Request, command, event
 from ipg_protocol.refusal import Done
-from ipg_protocol.vocabulary import ANY_STATE, BOOTED, BatteryTier, Role, State
+from ipg_protocol.vocabulary import ANY_STATE, BOOTED, BatteryTier, Role, State, Status
 from ipg_protocol.wire import I32, U8, U16, U32, U64, Message, Text16, Text32
 
 
@@ -111,6 +111,8 @@ class Capability(IntEnum):
     FEEDBACK_GAIN_PERMILLE = 32
     MRI_MINUTES = 33
     INDEPENDENT_LEADS = 34
+    CHECKPOINTS = 35
+    THERAPY_AFTER_RESET = 36
 
 
 class CapabilityRow(Message, frozen=True):
@@ -201,9 +203,14 @@ class SelfTestReport(Message, frozen=True):
     failed: SelfTestItem
 
 
-@command(0x0009, role=Role.CLINICIAN, states=frozenset({State.IDLE, State.FAULT, State.EOS}))
+@command(
+    0x0009,
+    role=Role.CLINICIAN,
+    states=frozenset({State.IDLE, State.FAULT, State.EOS}),
+    refusals={Status.BUSY, Status.PENDING, Status.ABORTED},
+)
 class SelfTest(Request[SelfTestReport], frozen=True):
-    """Check storage, battery, output stage and temperature."""
+    """Check storage, battery, output stage and temperature. It is answered when the test is over; BUSY while another runs."""
 
 
 @command(0x000A, role=Role.SERVICE, states=frozenset({State.IDLE, State.FAULT}))
@@ -246,6 +253,15 @@ class TransactionStatus(Request[TransactionReport], frozen=True):
     transaction: U32
 
 
+@command(0x000D, role=Role.OBSERVER, states=BOOTED, refusals={Status.OUT_OF_RANGE, Status.TOO_LATE})
+class Abort(Request[Done], frozen=True):
+    """See to it that an earlier request of this session takes no effect. OK: it has none, and never will have; if it comes yet,
+    it is refused ABORTED. TOO_LATE: it has taken effect.
+    """
+
+    target: U32
+
+
 @unique
 class ResetCause(IntEnum):
     """Why the device booted."""
@@ -253,6 +269,8 @@ class ResetCause(IntEnum):
     POWER_ON = 0
     COMMAND = 1
     POWER_RESTORED = 2
+    BROWN_OUT = 3
+    WATCHDOG = 4
 
 
 @event(0x8001)

@@ -170,3 +170,20 @@ class EraseProgram(Change[Revision], frozen=True):
     """Empty a slot. WRONG_STATE while therapy runs with this program; if it is selected, none is selected after."""
 
     program: U8
+
+
+_AT_REST = frozenset({State.IDLE, State.FAULT, State.EOS})
+
+
+@command(0x0208, role=Role.CLINICIAN, refusals={Status.OUT_OF_RANGE})
+class SaveCheckpoint(Change[Revision], frozen=True):
+    """Keep a copy of the whole configuration: programs, limits, selection and schedule. What was kept there is replaced."""
+
+    checkpoint: U8
+
+
+@command(0x0209, role=Role.CLINICIAN, states=_AT_REST, refusals={Status.OUT_OF_RANGE})
+class RestoreCheckpoint(Change[Revision], frozen=True):
+    """Put the configuration back as it was kept, all of it at once. OUT_OF_RANGE when nothing is kept there."""
+
+    checkpoint: U8

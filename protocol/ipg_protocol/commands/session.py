@@ -11,12 +11,15 @@ from ipg_protocol.wire import U32, U64, Message
 
 
 class Session(Message, frozen=True):
-    """The session that is now open. `last_transaction` is the highest that the device has from this host, 0 if none."""
+    """The session that is now open. `last_transaction` is the highest that the device has from this host, 0 if none;
+    `acknowledged_event` the highest event acknowledged so far, by whichever host.
+    """
 
     role: Role
     boot_counter: U32
     idle_timeout_ms: U32
     last_transaction: U32
+    acknowledged_event: U32
 
 
 @command(0x0101, role=None, states=BOOTED)

@@ -238,6 +238,7 @@ class TherapyCause(IntEnum):
     MAGNET = 7
     MRI_MODE = 8
     HOST_SILENT = 9
+    RESET = 10
 
 
 @event(0x8301)

@@ -183,8 +183,6 @@ class Device:
             self._nonce = self.ask(GetTime()).uptime_milliseconds & 0xFFFF_FFFF
         self._nonce += 1
         session = self.ask(OpenSession(role=role, host_id=host_id, nonce=self._nonce))
-        if self.session is None or session.boot_counter != self.session.boot_counter:
-            self.tester.forget_event_numbers()
         self.session = session
         self.tester.next_request_id = 1
         self._transaction = session.last_transaction

@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 from ipg_protocol import Command, Message, Request, Role
-from ipg_protocol.commands.link import Capability, Ping, SetTime, TransactionStatus
+from ipg_protocol.commands.link import Abort, Capability, Ping, SetTime, TransactionStatus
 from ipg_protocol.commands.measurement import MeasureImpedance
 from ipg_protocol.commands.modes import EnterMriMode
 from ipg_protocol.commands.programs import (
     BeginProgramWrite,
     CommitProgram,
     EraseProgram,
+    RestoreCheckpoint,
+    SaveCheckpoint,
     SelectProgram,
     WriteProgramBlock,
 )
@@ -70,6 +72,11 @@ def _write_limits(device: Device) -> WriteLimits:
     )
 
 
+def _restore_checkpoint(device: Device) -> RestoreCheckpoint:
+    device.ask(SaveCheckpoint(NEXT, checkpoint=0))
+    return RestoreCheckpoint(NEXT, checkpoint=0)
+
+
 def feedback(device: Device, **chosen: int) -> Feedback:
     """How area 0 of a typical program may follow the ECAP."""
     area = device.typical()
@@ -97,11 +104,13 @@ SAMPLES: dict[type[Message], Callable[[Device], Request[Any]]] = {
     Ping: lambda _: Ping(token=0x1122_3344),
     SetTime: lambda _: SetTime(NEXT, UNIX_MILLISECONDS),
     TransactionStatus: lambda _: TransactionStatus(transaction=1),
+    Abort: lambda device: Abort(target=device.tester.take_request_id()),
     OpenSession: lambda _: OpenSession(role=Role.SERVICE, host_id=HOST_ID, nonce=0),
     SelectProgram: _adjusted(lambda device: SelectProgram(NEXT, device.program)),
     BeginProgramWrite: lambda device: BeginProgramWrite(device.program, area_count=1, name="conformance"),
     WriteProgramBlock: _write_program_block,
     CommitProgram: _commit_program,
+    RestoreCheckpoint: _restore_checkpoint,
     EraseProgram: _adjusted(lambda device: EraseProgram(NEXT, device.program)),
     StartTherapy: _adjusted(lambda _: StartTherapy(NEXT)),
     SetAmplitude: _adjusted(lambda device: SetAmplitude(NEXT, 0, device.typical().amplitude_microamps)),

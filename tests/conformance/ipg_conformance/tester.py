@@ -107,10 +107,6 @@ class Tester:
         for record in (self.exchange, self.events, self.responses, self.received):
             record.clear()
 
-    def forget_event_numbers(self) -> None:
-        """After a boot the device numbers its events from 1 again."""
-        self._events_seen.clear()
-
     def send_bytes(self, data: bytes) -> None:
         """Write bytes as they are.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ipg_protocol.commands.link import (
+    Abort,
     Alert,
     CapabilityPage,
     DeviceStatus,
@@ -23,8 +24,6 @@ from ipg_protocol.commands.link import (
     Reset,
     Revision,
     SelfTest,
-    SelfTestItem,
-    SelfTestReport,
     SetTime,
     TransactionOutcome,
     TransactionReport,
@@ -33,11 +32,11 @@ from ipg_protocol.commands.link import (
 from ipg_protocol.commands.log import LogCode
 from ipg_protocol.frame import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from ipg_protocol.refusal import Done
-from ipg_protocol.vocabulary import FaultCode
 
+from ipg_emulator.firmware.configuration import factory_configuration
 from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import Context, handles
-from ipg_emulator.firmware.memory import areas_checksum, factory_configuration
+from ipg_emulator.firmware.refusal import out_of_range
 
 FIRMWARE_VERSION = "1.0.0"
 CAPABILITY_ROWS_PER_PAGE = 15
@@ -65,11 +64,11 @@ _ALERTS: tuple[tuple[int, Callable[[Context], object]], ...] = (
     (Alert.SESSION_OPEN.value, lambda context: context.link.session),
     (Alert.FAULT_LATCHED.value, lambda context: context.device.memory.latched_faults),
     (Alert.COMPLIANCE_LIMITED.value, lambda context: context.device.delivery.therapy.limited_areas()),
-    (Alert.CLOCK_NOT_SET.value, lambda context: context.device.memory.clock_offset_us is None),
+    (Alert.CLOCK_NOT_SET.value, lambda context: context.device.memory.condition.clock_offset_us is None),
     (Alert.CYCLE_OFF.value, lambda context: context.device.delivery.therapy.cycle_off(context.now)),
     (Alert.CHARGE_DENSITY_HIGH.value, lambda context: context.device.is_charge_density_high),
     (Alert.MAGNET_PRESENT.value, lambda context: context.device.modes.magnet_present),
-    (Alert.MRI_MODE.value, lambda context: context.device.memory.mri_until is not None),
+    (Alert.MRI_MODE.value, lambda context: context.device.memory.condition.mri_until is not None),
     (Alert.CHARGING.value, lambda context: context.device.supply.is_charging),
     (Alert.CLOSED_LOOP.value, lambda context: context.device.feedback is not None and context.device.feedback.is_closed),
 )
@@ -98,7 +97,7 @@ def get_capabilities(request: GetCapabilities, context: Context) -> CapabilityPa
 
 def _time(device: Device, now: int) -> DeviceTime:
     uptime = device.uptime_us(now)
-    offset = device.memory.clock_offset_us
+    offset = device.memory.condition.clock_offset_us
     return DeviceTime((uptime if offset is None else now + offset) // 1000 % 2**64, uptime // 1000)
 
 
@@ -111,7 +110,7 @@ def get_time(_: GetTime, context: Context) -> DeviceTime:
 def set_time(request: SetTime, context: Context) -> DeviceTime:
     device, now = context.device, context.now
     before = _time(device, now).unix_milliseconds
-    device.memory.clock_offset_us = request.unix_milliseconds * 1000 - now
+    device.memory.note(clock_set=(request.unix_milliseconds, now))
     device.log(LogCode.CLOCK_SET, (request.unix_milliseconds - before) // 1000, now)
     device.schedule.plan(now)
     return _time(device, now)
@@ -129,17 +128,8 @@ def reset(_: Reset, context: Context) -> Done:
 
 
 @handles(SelfTest)
-def self_test(_: SelfTest, context: Context) -> SelfTestReport:
-    device, now = context.device, context.now
-    stored = [program for program in device.configuration.programs if program is not None]
-    results = {
-        SelfTestItem.PROGRAM_STORAGE: all(areas_checksum(program.areas) == program.checksum for program in stored),
-        SelfTestItem.BATTERY: device.supply.read(now).millivolts > device.model.battery.eos_millivolts,
-        SelfTestItem.OUTPUT_STAGE: FaultCode.OUTPUT_STAGE not in device.memory.latched_faults,
-        SelfTestItem.TEMPERATURE: not device.supply.is_too_hot(now),
-    }
-    passed = sum(item for item, is_good in results.items() if is_good)
-    return SelfTestReport(SelfTestItem(passed), SelfTestItem(sum(results) - passed))
+def self_test(_: SelfTest, context: Context) -> None:
+    context.device.self_test.begin(context.link.answer_awaited, context.now)
 
 
 @handles(EnterShelfMode)
@@ -168,3 +158,11 @@ def transaction_status(request: TransactionStatus, context: Context) -> Transact
         return TransactionReport(TransactionOutcome.COMMITTED, committed.opcode, committed.answer)
     is_forgotten = 0 < request.transaction <= journal.forgotten
     return TransactionReport(TransactionOutcome.FORGOTTEN if is_forgotten else TransactionOutcome.NOT_SEEN, 0, b"")
+
+
+@handles(Abort)
+def abort(request: Abort, context: Context) -> Done:
+    if not 0 < request.target < context.request_id:
+        raise out_of_range(request, "target", 1, context.request_id - 1, value=request.target)
+    context.link.abort(request.target)
+    return Done()

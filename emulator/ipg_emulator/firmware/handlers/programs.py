@@ -18,6 +18,8 @@ from ipg_protocol.commands.programs import (
     ProgramSelected,
     ProgramSummary,
     ReadProgram,
+    RestoreCheckpoint,
+    SaveCheckpoint,
     SelectProgram,
     WriteProgramBlock,
 )
@@ -25,9 +27,9 @@ from ipg_protocol.commands.therapy import TherapyCause
 from ipg_protocol.refusal import Done, RevisionDetail, SafetyRule, StateDetail
 from ipg_protocol.vocabulary import Status
 
+from ipg_emulator.firmware.configuration import CHECKPOINTS, Program, areas_checksum
 from ipg_emulator.firmware.device import Device, Shadow
 from ipg_emulator.firmware.dispatch import Context, handles
-from ipg_emulator.firmware.memory import Program, areas_checksum
 from ipg_emulator.firmware.refusal import Refused, out_of_range, unsafe
 from ipg_emulator.firmware.rules import WHOLE_PROGRAM, check_areas, check_block, is_charge_density_high
 
@@ -151,4 +153,30 @@ def erase_program(request: EraseProgram, context: Context) -> Revision:
     _check_not_in_use(device, request.program)
     revision = device.memory.store_program(request.program, None)
     device.log(LogCode.PROGRAM_ERASED, request.program, context.now)
+    return Revision(revision)
+
+
+@handles(SaveCheckpoint)
+def save_checkpoint(request: SaveCheckpoint, context: Context) -> Revision:
+    memory, number = context.device.memory, request.checkpoint
+    if number >= CHECKPOINTS:
+        raise out_of_range(request, "checkpoint", 0, CHECKPOINTS - 1, value=number)
+    memory.checkpoints = (*memory.checkpoints[:number], memory.configuration, *memory.checkpoints[number + 1 :])
+    context.device.log(LogCode.CHECKPOINT_SAVED, number, context.now)
+    return Revision(memory.configuration.revision)
+
+
+@handles(RestoreCheckpoint)
+def restore_checkpoint(request: RestoreCheckpoint, context: Context) -> Revision:
+    device, number = context.device, request.checkpoint
+    checkpoints = device.memory.checkpoints
+    kept = checkpoints[number] if number < CHECKPOINTS else None
+    if kept is None:
+        filled = [at for at, configuration in enumerate(checkpoints) if configuration is not None]
+        nearest = min(filled, key=lambda at: abs(at - number), default=0)
+        raise out_of_range(request, "checkpoint", 0, CHECKPOINTS - 1, value=number, nearest=nearest)
+    device.shadow = None
+    revision = device.memory.commit(kept)
+    device.log(LogCode.CHECKPOINT_RESTORED, number, context.now)
+    device.schedule.plan(context.now)
     return Revision(revision)

@@ -19,11 +19,11 @@ from ipg_protocol.commands.sensing import (
 from ipg_protocol.refusal import WHOLE_MESSAGE, Done, FieldDetail, SafetyRule
 from ipg_protocol.vocabulary import Status
 
+from ipg_emulator.firmware.configuration import Program
 from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import Context, handles
 from ipg_emulator.firmware.feedback import FeedbackLoop
 from ipg_emulator.firmware.handlers.therapy import area_of
-from ipg_emulator.firmware.memory import Program
 from ipg_emulator.firmware.refusal import Refused, out_of_range, unsafe
 
 _U8_MAXIMUM = 0xFF

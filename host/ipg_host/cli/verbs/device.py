@@ -1,9 +1,10 @@
-"""Commands about the device itself: status, battery and charging, temperature, the modes in which therapy is held off."""
+"""Commands about the device itself: its status, power, modes and self-test, and what became of changes."""
 
 from __future__ import annotations
 
 from functools import partial
 
+from ipg_protocol.commands.link import SelfTest, TransactionStatus
 from ipg_protocol.commands.measurement import ReadTemperature
 from ipg_protocol.commands.modes import EnterMriMode, LeaveMriMode, ReadModes
 from ipg_protocol.commands.power import GetLongevity
@@ -27,6 +28,19 @@ VERBS = (
     Verb(("charging",), "what the charger does", call(procedures.charging), show.fields),
     Verb(("longevity",), "how long the battery will last", call(procedures.longevity), show.fields, (GetLongevity,)),
     Verb(("temperature",), "read the case's temperature", call(procedures.temperature), show.fields, (ReadTemperature,)),
+    Verb(("self-test",), "let the device test itself", call(procedures.self_test), show.fields, (SelfTest,)),
+    Verb(
+        ("transaction",),
+        "what became of a change of this user on this machine, such as one whose outcome was not known",
+        call(procedures.fate, "transaction"),
+        show.fate,
+        (TransactionStatus,),
+        (
+            argument(
+                "transaction", type=partial(number, "transaction", 2**32 - 1, minimum=1), help="the number it was sent with"
+            ),
+        ),
+    ),
     Verb(("modes",), "what holds therapy off: magnet or MRI mode", call(procedures.read_modes), show.fields, (ReadModes,)),
     Verb(
         ("mri", "enter"),

@@ -1,4 +1,4 @@
-"""Commands about stored programs, and about moving them to another device."""
+"""Commands about stored programs, copies of the whole configuration, and about moving them to another device."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ from pathlib import Path
 
 from ipg_protocol import Role
 from ipg_protocol.commands.link import Revision
-from ipg_protocol.commands.programs import CommitProgram, EraseProgram, ListPrograms, ReadProgram, SelectProgram
+from ipg_protocol.commands.programs import (
+    CommitProgram,
+    EraseProgram,
+    ListPrograms,
+    ReadProgram,
+    RestoreCheckpoint,
+    SaveCheckpoint,
+    SelectProgram,
+)
 
 from ipg_host import procedures
 from ipg_host.cli import show
 from ipg_host.cli.connection import connection
-from ipg_host.cli.verb import PROGRAM, Verb, argument, call, number
+from ipg_host.cli.verb import CHECKPOINT, PROGRAM, Verb, argument, call, number
 from ipg_host.conversation import Procedure
 from ipg_host.errors import InputError, IpgError
 from ipg_host.procedures import Installed
@@ -89,6 +97,22 @@ VERBS = (
             argument("--to", required=True, metavar="PORT", help="the other device's path or pyserial URL"),
             argument("--slot", type=_slot_number, metavar="M", help="the other device's slot (default: the same number)"),
         ),
+    ),
+    Verb(
+        ("checkpoint", "save"),
+        "keep a copy of the whole configuration",
+        call(procedures.save_checkpoint, "checkpoint"),
+        show.fields,
+        (SaveCheckpoint,),
+        (CHECKPOINT,),
+    ),
+    Verb(
+        ("checkpoint", "restore"),
+        "put the whole configuration back as it was kept",
+        call(procedures.restore_checkpoint, "checkpoint"),
+        show.fields,
+        (RestoreCheckpoint,),
+        (CHECKPOINT,),
     ),
     Verb(
         ("program", "erase"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from ipg_protocol import Message
+from ipg_protocol.commands.link import ResetHappened
 from ipg_protocol.commands.measurement import ALL_CONTACTS, Impedance, MeasureImpedance
 from ipg_protocol.commands.programs import CASE_CONTACT
 from ipg_protocol.commands.sensing import (
@@ -74,21 +75,22 @@ def _stream(options: Namespace) -> Procedure[None]:
     """Print samples as they come, until the time is over or therapy or the session ends."""
     heard: deque[Message] = options.heard
     heard.clear()
+    present = yield from procedures.status()
     yield from procedures.start_ecap_stream(options.area, options.every)
     looks = 0
     while options.seconds is None or looks * _LOOK_MS < options.seconds * 1000:
         yield Pause(_LOOK_MS)
         looks += 1
-        if not _print_samples(heard, as_json=options.json):
+        if not _print_samples(heard, present.boot_counter, as_json=options.json):
             return
         if looks % _LOOKS_PER_KEEP_ALIVE == 0:
             yield from procedures.keep_alive()
     yield from procedures.stop_ecap_stream()
-    _print_samples(heard, as_json=options.json)
+    _print_samples(heard, present.boot_counter, as_json=options.json)
 
 
-def _print_samples(heard: deque[Message], *, as_json: bool) -> bool:
-    """Print what was heard; whether more may come."""
+def _print_samples(heard: deque[Message], boot_counter: int, *, as_json: bool) -> bool:
+    """Print what was heard; whether more may come. A stream does not outlive the boot it began in."""
     going_on = True
     for event in _taken(heard):
         match event:
@@ -96,6 +98,8 @@ def _print_samples(heard: deque[Message], *, as_json: bool) -> bool:
                 show.ecap_samples(event, as_json=as_json)
             case SessionClosing():
                 going_on = False
+            case ResetHappened():
+                going_on = event.boot_counter == boot_counter
             case TherapyStateChanged():
                 going_on = event.state in OUTPUT_ON
             case _:

@@ -1,7 +1,9 @@
 """The cases, one module per feature. Importing this package fills `CASES`, in the order in which they run."""
 
 from ipg_conformance.cases import (
+    aborting,
     adjusting,
+    checkpoints,
     delivered,
     doses,
     events,
@@ -17,6 +19,7 @@ from ipg_conformance.cases import (
     parameters,
     power,
     programs,
+    resets,
     safe_limits,
     schedule,
     sensing,
@@ -27,7 +30,9 @@ from ipg_conformance.cases import (
 )
 
 __all__ = [
+    "aborting",
     "adjusting",
+    "checkpoints",
     "delivered",
     "doses",
     "events",
@@ -43,6 +48,7 @@ __all__ = [
     "parameters",
     "power",
     "programs",
+    "resets",
     "safe_limits",
     "schedule",
     "sensing",

@@ -8,6 +8,7 @@ from ipg_protocol import CATALOGUE, COMMAND_OF, Command, Reply, Request, Role, S
 from ipg_protocol.commands.link import EnterShelfMode, FactoryReset, GetStatus, Reset, SetTime
 from ipg_protocol.commands.log import ClearFault
 from ipg_protocol.commands.modes import EnterMriMode, LeaveMriMode
+from ipg_protocol.commands.programs import SaveCheckpoint
 from ipg_protocol.commands.session import CloseSession
 from ipg_protocol.commands.therapy import StartTherapy
 from ipg_protocol.refusal import WHOLE_MESSAGE
@@ -27,7 +28,7 @@ WITH_ENUMERATION = [
     (name, command) for name, command in EVERY if [*bad_fields(command.request, encode(zeros(command.request)))]
 ]
 OPTIONAL = [(name, command) for name, command in EVERY if command.optional]
-KEEPS_REVISION = (StartTherapy, Reset, SetTime, EnterShelfMode, ClearFault, EnterMriMode, LeaveMriMode)
+KEEPS_REVISION = (StartTherapy, Reset, SetTime, EnterShelfMode, ClearFault, EnterMriMode, LeaveMriMode, SaveCheckpoint)
 
 BOOT_ATTEMPTS = 5
 
@@ -63,7 +64,7 @@ def ready_request(device: Device, command: Command) -> Request[Any]:
 
 @case("CMD/REVISION/BV-01", "REQ-CMD-009", each=CHANGES)
 def revision_rises_with_changes(device: Device, command: Command) -> None:
-    """A change of configuration raises the revision by one; START, RESET, SET_TIME, shelf, MRI and CLEAR_FAULT leave it."""
+    """A change of configuration raises the revision by one; what starts, keeps, clears or holds off leaves it."""
     request = ready_request(device, command)
     before = device.status().revision
     device.ask(request)

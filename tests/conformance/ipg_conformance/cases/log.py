@@ -8,7 +8,7 @@ from ipg_protocol import Role
 from ipg_protocol.commands.link import EnterShelfMode, FactoryReset, SetTime
 from ipg_protocol.commands.log import LogCode, LogEntry, LogInfo, ReadCounters, ReadLog
 from ipg_protocol.commands.measurement import MeasureImpedance
-from ipg_protocol.commands.programs import EraseProgram
+from ipg_protocol.commands.programs import EraseProgram, RestoreCheckpoint, SaveCheckpoint
 from ipg_protocol.commands.therapy import SetAmplitude, SetPulseWidth, SetRate, StopMode, StopTherapy
 
 from ipg_conformance.case import case, expect, expect_that
@@ -120,6 +120,17 @@ def _clock(device: Device) -> int:
     return 2**31 - 1
 
 
+def _checkpoint_saved(device: Device) -> int:
+    device.ask(SaveCheckpoint(NEXT, checkpoint=0))
+    return 0
+
+
+def _checkpoint_restored(device: Device) -> int:
+    device.ask(SaveCheckpoint(NEXT, checkpoint=0))
+    device.ask(RestoreCheckpoint(NEXT, checkpoint=0))
+    return 0
+
+
 def _boot(device: Device) -> int:
     device.restart()
     return 1
@@ -142,6 +153,8 @@ DOINGS: dict[LogCode, Doing] = {
     LogCode.SHELF_ENTERED: _shelf,
     LogCode.FACTORY_RESET: _factory,
     LogCode.CLOCK_SET: _clock,
+    LogCode.CHECKPOINT_SAVED: _checkpoint_saved,
+    LogCode.CHECKPOINT_RESTORED: _checkpoint_restored,
 }
 """What to do that must be logged under a code; each returns the argument that the entry must hold."""
 
@@ -167,11 +180,12 @@ def entries_bear_boot_and_uptime(device: Device) -> None:
     expect("the uptimes, sorted", uptimes, sorted(uptimes))
 
 
-@case("LOG/COUNTERS/BV-01", "REQ-LOG-002")
+@case("LOG/COUNTERS/BV-01", "REQ-LOG-002", "REQ-RST-007")
 def counters_count(device: Device) -> None:
-    """Sessions, starts, measurements, changes and boots are counted one by one."""
+    """Sessions, starts, measurements, changes and boots are counted one by one, and the counts go on over a RESET."""
     before = device.ask(ReadCounters())
     device.begin_therapy()
+    device.ask(StopTherapy(StopMode.IMMEDIATE))
     measures = device.capabilities.supports(MeasureImpedance)
     if measures:
         measure(device, device.sound_contacts[0], device.return_contact)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ipg_protocol import Reply, ResponseFlag, Role, Status, encode
+from ipg_protocol import Reply, ResponseFlag, Role, State, Status, encode
 from ipg_protocol.commands.link import EnterShelfMode, TransactionStatus
 from ipg_protocol.commands.log import LogInfo, ReadLog
-from ipg_protocol.commands.therapy import Amplitude, ReadLimits, SetAmplitude, StepAmplitude
+from ipg_protocol.commands.therapy import Amplitude, ReadLimits, SetAmplitude, StepAmplitude, StopMode, StopTherapy
 
 from ipg_conformance.case import case, expect, expect_ok, expect_refusal
 from ipg_conformance.device import Device
@@ -122,15 +122,17 @@ def forbidden_request_leaves_its_id(device: Device) -> None:
     expect("status and flags", device.tester.request(ReadLimits(), 1).flags, ResponseFlag(0))
 
 
-@case("REQ/UNSTORED/BV-03", "REQ-REQ-004")
-def inopportune_request_leaves_its_id(device: Device) -> None:
-    """The id of a request refused WRONG_STATE by the gate can be used."""
+@case("REQ/REPEAT/BO-02", "REQ-REQ-001", "REQ-REQ-004")
+def repeat_of_what_was_inopportune(device: Device) -> None:
+    """A request refused WRONG_STATE stays refused when it is repeated in a state that would allow it."""
     device.begin_therapy()
+    request = EnterShelfMode(device.next_transaction())
     number = device.tester.take_request_id()
-    reply = device.tester.request(EnterShelfMode(device.next_transaction()), number)
-    expect_refusal("ENTER_SHELF_MODE while therapy runs", reply, Status.WRONG_STATE)
-    reply = device.tester.request(ReadLimits(), number)
-    expect("status and flags", (reply.status, reply.flags), (Status.OK, ResponseFlag(0)))
+    first = device.tester.request(request, number)
+    expect_refusal("ENTER_SHELF_MODE while therapy runs", first, Status.WRONG_STATE)
+    device.tester.request(StopTherapy(StopMode.IMMEDIATE))
+    expect("the answer to the repeat", device.tester.request(request, number), replayed(first))
+    expect("the state", device.status().state, State.IDLE)
 
 
 @case("REQ/SESSION/BV-01", "REQ-REQ-001")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipg_protocol import Role, State, Status
-from ipg_protocol.commands.link import Capability, Reset
+from ipg_protocol.commands.link import Capability
 from ipg_protocol.commands.measurement import Impedance, MeasureImpedance
 from ipg_protocol.commands.programs import EraseProgram
 from ipg_protocol.commands.session import CloseSession
@@ -235,13 +235,3 @@ def amplitude_change_ramps(device: Device) -> None:
     device.ask(SetAmplitude(NEXT, 0, lower))
     device.wait_for_state(lambda state: state is State.THERAPY, area.ramp_seconds + 1)
     expect_in_full(device, lower)
-
-
-@case("STA/RESET/BV-01", "REQ-STA-001", "REQ-RST-001")
-def reset_stops_therapy(device: Device) -> None:
-    """RESET in THERAPY delivers nothing after the boot."""
-    device.begin_therapy()
-    device.ask(Reset(NEXT))
-    device.wait_for_state(lambda state: state is State.IDLE, 5)
-    device.open_session()
-    expect("what is delivered", delivered_microamps(device), 0)

@@ -87,7 +87,7 @@ def refused_transaction_is_not_seen(device: Device) -> None:
         expect(f"the outcome of {number}", outcome, TransactionOutcome.NOT_SEEN)
 
 
-@case("TXN/STATUS/BV-03", "REQ-TXN-002", "REQ-RST-001")
+@case("TXN/STATUS/BV-03", "REQ-TXN-002", "REQ-TXN-004", "REQ-RST-007")
 def transaction_outlives_a_reset(device: Device) -> None:
     """A transaction committed before a RESET is COMMITTED after it."""
     request = device.numbered(SetTime(NEXT, 5_000_000))
