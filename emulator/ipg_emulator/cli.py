@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import gc
-import math
 import os
 import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ipg_emulator import terminal
+from ipg_emulator import argument_types, terminal
 
 if TYPE_CHECKING:
     from ipg_emulator.console import StatusLine
@@ -31,8 +30,6 @@ PLOTS = {
     "ecap": "growth curves by posture, and a closed loop beside an open one",
     "impedance": "the leads, with what is measured at each contact",
 }
-LARGEST_FLEET = 100_000
-LOWEST_SPEED, HIGHEST_SPEED = 0.001, 1_000_000
 STANDARD_OUTPUT = 1
 SPEED_HELP = """\
 how fast the device's time goes, against real time: a factor such as 60 or 0.5, or max, which goes from deadline to deadline
@@ -55,7 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.action = _print_completion
     if options.action is None:
         parser.error("say what to do: run, plot, campaign or models")
-    codes = _exit_codes()
     try:
         options.action(options)
         sys.stdout.flush()
@@ -67,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"ipg-emulator: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return 1
-    except tuple(codes) as error:
+    except tuple(codes := _exit_codes()) as error:
         _complain(str(error))
         return codes[type(error)]
     return 0
@@ -119,17 +115,14 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--model", required=True, help="name of a model, or path of a model file; `ipg-emulator models` lists them"
     )
-    where = run.add_mutually_exclusive_group()
-    where.add_argument("--link", metavar="PATH", help="symlink to make to the PTY")
-    where.add_argument("--tcp", type=_tcp_port, metavar="PORT", help="listen on 127.0.0.1 instead of a PTY; 0: any free port")
-    where.add_argument("--rfc2217", type=_tcp_port, metavar="PORT", help="the same, with a serial port's settings (RFC 2217)")
+    _add_port(run)
     run.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all randomness (default 0)")
-    run.add_argument("--devices", type=_fleet, default=1, metavar="COUNT", help=DEVICES_HELP)
-    run.add_argument("--pace", type=_baud, metavar="BAUD", help="hold the line to this speed")
+    run.add_argument("--devices", type=argument_types.fleet, default=1, metavar="COUNT", help=DEVICES_HELP)
+    run.add_argument("--pace", type=argument_types.baud, metavar="BAUD", help="hold the line to this speed")
     _add_lead_fault(run)
-    run.add_argument("--speed", type=_speed, default=1.0, metavar="N|max", help=SPEED_HELP)
-    run.add_argument("--nvm", metavar="FILE", help=NVM_HELP)
-    run.add_argument("--record", metavar="FILE", help="write what is delivered, a JSON object a line")
+    run.add_argument("--speed", type=argument_types.speed, default=1.0, metavar="N|max", help=SPEED_HELP)
+    run.add_argument("--nvm", type=argument_types.path, metavar="FILE", help=NVM_HELP)
+    run.add_argument("--record", type=argument_types.path, metavar="FILE", help="write what is delivered, a JSON object a line")
     run.add_argument("--outlive-parent", action="store_true", help="go on when the process that started this ends")
     _add_plot(commands)
     _add_campaign(commands)
@@ -137,6 +130,17 @@ def build_parser() -> argparse.ArgumentParser:
     models.set_defaults(action=_models)
     models.add_argument("name", nargs="?", metavar="NAME")
     return parser
+
+
+def _add_port(run: argparse.ArgumentParser) -> None:
+    where = run.add_mutually_exclusive_group()
+    where.add_argument("--link", type=argument_types.path, metavar="PATH", help="symlink to make to the PTY")
+    where.add_argument(
+        "--tcp", type=argument_types.tcp_port, metavar="PORT", help="listen on 127.0.0.1 instead of a PTY; 0: any free port"
+    )
+    where.add_argument(
+        "--rfc2217", type=argument_types.tcp_port, metavar="PORT", help="the same, with a serial port's settings (RFC 2217)"
+    )
 
 
 def _add_plot(commands: Any) -> None:
@@ -151,7 +155,9 @@ def _add_plot(commands: Any) -> None:
         if kind in ("waveform", "battery"):
             parser.add_argument("--program", type=int, metavar="N", help="slot of the program that runs (default 0)")
         if kind == "waveform":
-            parser.add_argument("--seconds", type=_seconds, metavar="N", help="how long therapy runs, at most a week")
+            parser.add_argument(
+                "--seconds", type=argument_types.seconds, metavar="N", help="how long therapy runs, at most a week"
+            )
             parser.add_argument("--record", metavar="FILE", help="draw what `ipg-emulator run --record FILE` wrote instead")
         if kind == "ecap":
             parser.add_argument("--loop-only", action="store_true", help="leave the growth curves out")
@@ -160,87 +166,39 @@ def _add_plot(commands: Any) -> None:
 
 
 def _add_campaign(commands: Any) -> None:
-    epilog = "exit codes: 0 no violation, 1 violations, 2 wrong usage, 3 the scheduler could not be reached, 130 Ctrl-C"
+    epilog = """\
+exit codes: 0 no violation, 1 violations, 2 wrong usage or a failure file that cannot be read, 3 the scheduler could not be
+reached, 130 Ctrl-C"""
     campaign = commands.add_parser("campaign", help="put devices and hosts through seeded worlds of trouble", epilog=epilog)
     campaign.set_defaults(action=_campaign)
-    campaign.add_argument("--seeds", type=_count, default=100, metavar="N", help="how many worlds (default 100)")
+    campaign.add_argument("--seeds", type=argument_types.count, default=100, metavar="N", help="how many worlds (default 100)")
     campaign.add_argument("--seed", type=int, default=0, metavar="FIRST", help="seed of the first (default 0)")
-    campaign.add_argument("--hours", type=_hours, default=1.0, metavar="H", help="how long each lasts (default 1)")
+    campaign.add_argument(
+        "--hours", type=argument_types.hours, default=1.0, metavar="H", help="how long each lasts (default 1)"
+    )
     workers = campaign.add_mutually_exclusive_group()
-    workers.add_argument("--jobs", type=_count, metavar="N", help="processes at a time (default: one for each core)")
-    workers.add_argument("--scheduler", metavar="tcp://...", help="run on the Dask cluster whose scheduler is there")
-    campaign.add_argument("--failures", default="failures", metavar="DIR", help="where failure files go (default failures)")
-    campaign.add_argument("--replay", metavar="FILE", help="run the short history of a failure file instead")
+    workers.add_argument(
+        "--jobs", type=argument_types.count, metavar="N", help="processes at a time (default: one for each core)"
+    )
+    cluster = "run on the Dask cluster whose scheduler is there"
+    workers.add_argument("--scheduler", type=argument_types.scheduler, metavar="tcp://HOST:PORT", help=cluster)
+    folder = "where failure files go (default failures)"
+    campaign.add_argument("--failures", type=argument_types.path, default="failures", metavar="DIR", help=folder)
+    campaign.add_argument(
+        "--replay", type=argument_types.path, metavar="FILE", help="run the short history of a failure file instead"
+    )
     campaign.add_argument("--json", action="store_true", help="print the summary as a JSON object")
 
 
 def _add_lead_fault(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lead-fault",
-        type=_lead_fault,
+        type=argument_types.lead_fault,
         action="append",
         default=[],
         metavar="CONTACT=WORD",
         help="break a contact: open, short, breach or intermittent (by posture)",
     )
-
-
-def _number(text: str, lowest: int, highest: int, what: str) -> int:
-    if not text.isdecimal() or not lowest <= int(text) <= highest:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {lowest} to {highest}")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    return _number(text, 1, 10_000_000, "a number")
-
-
-def _hours(text: str) -> float:
-    try:
-        hours = float(text)
-    except ValueError:
-        hours = 0.0
-    if not 0.05 <= hours <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of hours from 0.05 to 1000")
-    return hours
-
-
-def _tcp_port(text: str) -> int:
-    return _number(text, 0, 65535, "a port number")
-
-
-def _fleet(text: str) -> int:
-    return _number(text, 1, LARGEST_FLEET, "a number of devices")
-
-
-def _seconds(text: str) -> int:
-    return _number(text, 1, 7 * 86_400, "a number of seconds")
-
-
-def _baud(text: str) -> int:
-    return _number(text, 300, 12_000_000, "a baud rate")
-
-
-def _speed(text: str) -> float:
-    if text == "max":
-        return math.inf
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not LOWEST_SPEED <= speed <= HIGHEST_SPEED:
-        known = f"a number from {LOWEST_SPEED} to {HIGHEST_SPEED}, or max"
-        raise argparse.ArgumentTypeError(f"{text!r} is not {known}")
-    return speed
-
-
-def _lead_fault(text: str) -> tuple[int, str]:
-    from ipg_emulator.faults.lead import LEAD_FAULTS
-
-    contact, _, kind = text.partition("=")
-    if kind not in LEAD_FAULTS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {' or '.join(f'CONTACT={word}' for word in LEAD_FAULTS)}")
-    return _number(contact, 0, 253, "a contact number"), kind
 
 
 def _print_completion(options: argparse.Namespace) -> None:

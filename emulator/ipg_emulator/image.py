@@ -104,7 +104,7 @@ def damage(found: Recovery) -> str | None:
     if found.is_lost:
         return "nothing in it can be read; the device begins anew, as from the factory"
     if found.lost_records:
-        return f"it is damaged: the last {found.lost_records} changes are lost, all before them are there"
+        return f"it is damaged: stored changes are lost, at least {found.lost_records}; all before them are there"
     if found.fell_back:
         return "half of it was unreadable; it was put together from the rest, and the last changes may be lost"
     if found.mended_bits:

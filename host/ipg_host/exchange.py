@@ -55,6 +55,8 @@ class Trouble(Enum):
     """No answer to all its sends."""
     NO_SESSION = auto()
     """The device has no session any more, so that the answers it kept are gone as well."""
+    STALE = auto()
+    """The device has answered so many requests since that it keeps no answer to this one."""
 
 
 _LANE_OF: dict[type[Message], Lane] = {
@@ -128,6 +130,10 @@ class Exchange(Generic[R]):
         if self.acts:
             return OutcomeUnknown(self.request, tried)
         return (GarbageAnswer if is_garbage else NoAnswer)(self.request, tried)
+
+    def stale(self, error: IpgError) -> IpgError:
+        """The error where the device has no answer any more: it refuses to tell, so what it did before is unknown."""
+        return OutcomeUnknown(self.request, str(error)) if self.acts else error
 
     def unreadable(self, error: WireError) -> OutcomeUnknown:
         """The error for an answer that does not fit its layout."""

@@ -36,6 +36,7 @@ class Remedy(Enum):
 
 SILENCES = 2
 LOST_SESSIONS = 8
+STALE_ANSWERS = 8
 
 _REMEDIES: dict[tuple[Sort, Trouble], tuple[Remedy, int]] = {
     (Sort.CHANGE, Trouble.SILENCE): (Remedy.ASK, SILENCES),
@@ -43,8 +44,13 @@ _REMEDIES: dict[tuple[Sort, Trouble], tuple[Remedy, int]] = {
     (Sort.REPEATABLE, Trouble.NO_SESSION): (Remedy.AGAIN, LOST_SESSIONS),
     (Sort.OWN, Trouble.SILENCE): (Remedy.AGAIN, SILENCES),
     (Sort.OWN, Trouble.NO_SESSION): (Remedy.AGAIN, LOST_SESSIONS),
+    (Sort.CHANGE, Trouble.STALE): (Remedy.ASK, STALE_ANSWERS),
+    (Sort.REPEATABLE, Trouble.STALE): (Remedy.AGAIN, STALE_ANSWERS),
+    (Sort.OWN, Trouble.STALE): (Remedy.AGAIN, STALE_ANSWERS),
 }
-"""The remedy, and how often it is tried on one request; each is tried in a session opened anew."""
+"""The remedy, and how often it is tried on one request; each is tried in a session opened anew, but where only an answer is
+stale: there in the one that is open.
+"""
 
 
 def remedy(exchange: Exchange[Any], trouble: Trouble) -> Remedy:

@@ -69,7 +69,7 @@ class Session:
         self._opened: OpenSession | None = None
         """What opened the session that is meant to be open; a session like it is opened when that is lost."""
         self._taken_over = False
-        """Whether another host has ended the last session, as far as this one was told."""
+        """Whether another host is said to have ended the last session, and the device has not said since that there is none."""
         self._doubt: Doubt | None = None
         self._last_id = 0
         self._last_transaction = 0
@@ -255,12 +255,16 @@ class Session:
                 self._conclude(exchange, now, answer=Done())
             case Status.NO_SESSION:
                 self._get_over(exchange, Trouble.NO_SESSION, now, self._without_session(exchange, reply))
+            case Status.STALE:
+                error = exchange.stale(refusal(exchange.request, reply, self._amplitude_unit))
+                self._get_over(exchange, Trouble.STALE, now, error)
             case _:
                 self._conclude(exchange, now, error=refusal(exchange.request, reply, self._amplitude_unit))
 
     def _without_session(self, exchange: Exchange[Any], reply: Reply) -> IpgError:
         self.terms = None
         may_have_run = exchange.sends > 1 or exchange.troubles or self._opened is not None or self._taken_over
+        self._taken_over = False
         if exchange.sort is Sort.CHANGE and may_have_run:
             # An earlier send, or one that the line repeated, may have been carried out before the session was lost.
             return OutcomeUnknown(exchange.request, "the session was lost meanwhile")
@@ -285,8 +289,8 @@ class Session:
         if found is Remedy.NONE:
             self._conclude(exchange, now, error=error)
             return
-        _log.debug("id %d %s: %s in a new session", exchange.request_id, trouble.name, found.name)
-        self.terms = None
+        _log.debug("id %d %s: %s", exchange.request_id, trouble.name, found.name)
+        self.terms = self.terms if trouble is Trouble.STALE else None
         if found is Remedy.AGAIN:
             self._window.leave(exchange)
             again = exchange

@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from array import array
 from collections.abc import Callable, Generator, Sequence
@@ -21,6 +23,7 @@ from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any, NamedTuple
 
+import ipg_emulator
 from ipg_emulator.agenda import Agenda
 from ipg_host.session import UNNUMBERED, Session
 from ipg_protocol import Request, Role, encode_frame, request_frame
@@ -33,6 +36,8 @@ READS: tuple[Request[Any], ...] = (GetStatus(), GetBattery(), ReadTherapy(0))
 AMPLITUDES_MICROAMPS = (1_000, 2_000)
 CHANGES = 0.25
 """Which part of the commands are changes."""
+MODEL = Path(ipg_emulator.__file__).parent / "models" / "scs-rechargeable.toml"
+LOG_ENTRIES = 16
 FIRST_REVISION = 1
 HOST_PROCESSES = 2
 OPENING_US = 5_000
@@ -231,7 +236,21 @@ def misbehave(silent: str, noisy: str, restless: str, until: int) -> int:
 @contextmanager
 def emulator(devices: int) -> Generator[tuple[Path, list[str]]]:
     """So many devices in a process: its place in /proc, and their terminals."""
-    command = [sys.executable, "-m", "ipg_emulator", "run", "--model", "scs-rechargeable", "--devices", str(devices)]
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _running(
+            [sys.executable, "-m", "ipg_emulator", "run", "--model", _model(folder), "--devices", str(devices)], devices
+        )
+
+
+def _model(folder: str) -> str:
+    """A model whose log is full within the first minute: what grows after that is no history that a device is meant to keep."""
+    text = MODEL.read_text()
+    path = Path(folder) / MODEL.name
+    path.write_text(re.sub(r"^log_entries = \d+$", f"log_entries = {LOG_ENTRIES}", text, flags=re.MULTILINE))
+    return str(path)
+
+
+def _running(command: list[str], devices: int) -> Generator[tuple[Path, list[str]]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         try:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -80,6 +83,28 @@ def test_a_file_that_is_no_failure_is_told_in_one_line(tmp_path: Path, capsys: p
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_failure_file_that_cannot_be_read_is_wrong_usage_and_no_violation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["campaign", "--replay", str(tmp_path / "none.json")])
+    assert capsys.readouterr().err == f"ipg-emulator: {tmp_path / 'none.json'}: No such file or directory\n"
+
+
+@pytest.mark.parametrize("address", ["", "foo", "tcp://foo", "tcp://:8786", "http://127.0.0.1:8786"])
+def test_what_is_no_address_of_a_scheduler_is_wrong_usage(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["campaign", "--scheduler", address])
+    assert "is not the address of a scheduler" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--failures", "--replay"])
+def test_an_empty_path_is_wrong_usage(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["campaign", option, ""])
+    assert f"argument {option}: the path is empty" in capsys.readouterr().err
+
+
 def test_a_scheduler_that_is_not_there_is_told_in_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +115,17 @@ def test_a_scheduler_that_is_not_there_is_told_in_one_line(
     error = capsys.readouterr().err
     assert error.startswith("ipg-emulator: the scheduler tcp://127.0.0.1:9 cannot be reached")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_a_campaign_that_is_ended_leaves_no_worker_behind(sent: signal.Signals) -> None:
+    arguments = [sys.executable, "-m", "ipg_emulator", "campaign", "--seeds", "99", "--hours", "1000", "--jobs", "1"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as campaign:
+        with pytest.raises(subprocess.TimeoutExpired):
+            campaign.communicate(timeout=2)
+        campaign.send_signal(sent)
+        campaign.communicate(timeout=10)  # up to the end of its output, which a worker that lives on would hold open
+    assert campaign.returncode == (130 if sent is signal.SIGINT else -sent)
 
 
 @pytest.fixture

@@ -340,3 +340,18 @@ def test_the_temporary_stimulators_have_their_published_periods(make_bench, mode
     assert bench.device.memory.latched_faults == []
     bench.advance(1)
     assert bench.device.memory.latched_faults == [FaultCode.USE_PERIOD_OVER]
+
+
+def test_a_dose_that_ran_out_in_a_stop_ramp_that_was_turned_back_ends_therapy_from_then_on(dosed):
+    stop_ramp_us = dosed.model.timing.stop_ramp_ms * 1000
+    dosed.ask(StartTherapy(dosed.transaction()))
+    dosed.advance(60 - stop_ramp_us / 4_000_000)
+    dosed.ask(StopTherapy(StopMode.RAMP))
+    dosed.advance(stop_ramp_us / 2_000_000)
+    ended_at = []
+    dosed.firmware.observers.append(lambda _, now: ended_at.append(now))
+    turned_back_at = dosed.now
+    dosed.ask(StartTherapy(dosed.transaction()))
+    dosed.advance(10)
+    assert dosed.device.state is State.IDLE
+    assert ended_at == [turned_back_at + stop_ramp_us]

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from ipg_emulator.model import Confidence, Figure, Gesture, Magnet, MagnetAction, Range, Segment, load
 from ipg_protocol import State, Status
-from ipg_protocol.commands.link import Alert, EnterShelfMode, GetStatus, Reset, ResetHappened
+from ipg_protocol.commands.link import Alert, EnterShelfMode, GetStatus, Reset, ResetCause, ResetHappened
 from ipg_protocol.commands.log import ClearFault, LogCode, ReadCounters
 from ipg_protocol.commands.measurement import ALL_CONTACTS, MeasureImpedance, MeasurementDone
 from ipg_protocol.commands.modes import MagnetChanged, Mode, ModeChanged, Modes, ReadModes
@@ -350,6 +350,17 @@ def test_boost_delivers_its_dose_once_and_goes_back(gesture_bench):
     assert (bench.device.state, delivered(bench)) == (State.THERAPY, before)
     assert logged(bench, LogCode.THERAPY_STARTED) == [0, BOOST, 0]
     assert logged(bench, LogCode.THERAPY_STOPPED) == [TherapyCause.MAGNET, TherapyCause.DOSE_OVER]
+
+
+def test_what_was_started_during_a_boost_begins_after_a_reset_too(gesture_bench):
+    bench = gesture_bench
+    hold(bench, 3)
+    bench.ask(StartTherapy(bench.transaction()))
+    bench.firmware.fail(ResetCause.WATCHDOG, bench.now)
+    bench.advance(20)
+    bench.open(nonce=2)
+    assert bench.device.state is State.THERAPY
+    assert delivered(bench) == bench.device.configuration.programs[0].areas[0].amplitude_microamps
 
 
 def test_boost_of_what_was_off_ends_with_its_dose(gesture_bench):

@@ -223,7 +223,7 @@ def test_a_damaged_image_is_told_in_one_line_and_logged_and_runs_with_all_before
     content[used - 40 : used - 30] = b"x" * 10
     image.write_bytes(content)
     firmware = build_on_image(str(image), lambda **more: build_device(model, **more), told.append)
-    assert told == [f"--nvm {image}: it is damaged: the last 1 changes are lost, all before them are there"]
+    assert told == [f"--nvm {image}: it is damaged: stored changes are lost, at least 1; all before them are there"]
     assert "STORAGE_RECOVERED" in [entry.code.name for entry in firmware.memory.log_entries()]
 
 
@@ -268,3 +268,9 @@ def test_a_model_whose_memory_can_outgrow_its_flash_is_refused() -> None:
     model = msgspec.structs.replace(load("scs-rechargeable"), log_entries=5000)
     with pytest.raises(ModelError, match=r"its memory can come to \d+ bytes.* fewer of log_entries"):
         build_device(model)
+
+
+def test_an_empty_path_is_wrong_usage_and_starts_no_device_that_would_forget() -> None:
+    found = subprocess.run([*RUN, "--model", "tens", "--nvm", ""], capture_output=True, text=True, timeout=10, check=False)
+    assert found.returncode == 2
+    assert "argument --nvm: the path is empty" in found.stderr

@@ -248,6 +248,49 @@ def test_therapy_of_a_row_of_the_schedule_ends_with_the_row_though_a_watchdog_re
     assert bench.device.state is State.IDLE
 
 
+def test_therapy_that_was_turned_back_up_out_of_its_stop_ramp_is_resumed(make_bench) -> None:
+    bench = make_bench(RESUMING)
+    in_therapy(bench)
+    bench.ask(StopTherapy(StopMode.RAMP))
+    bench.ask(StartTherapy(bench.transaction()))
+    bench.advance(20)
+    assert bench.device.state is State.THERAPY
+    fail(bench)
+    bench.advance(20)
+    assert bench.device.state is State.THERAPY
+
+
+@pytest.mark.parametrize("cause", [ResetCause.BROWN_OUT, ResetCause.POWER_RESTORED])
+def test_therapy_of_a_row_that_ended_while_the_device_was_down_stays_off(bench, cause) -> None:
+    bench.ask(SetTime(bench.transaction(), MIDNIGHT_MS))
+    bench.ask(WriteSchedule(bench.transaction(), (ScheduleRow(1, 2, 0),)))
+    bench.advance(60 + 120 - 0.01)
+    assert bench.device.state is State.THERAPY
+    if cause is ResetCause.BROWN_OUT:
+        bench.firmware.fail(cause, bench.now)
+    else:
+        bench.firmware.power_lost(bench.now)
+        bench.now += 3_600_000_000
+        bench.firmware.power_restored(bench.now)
+    bench.advance(10)
+    bench.open(nonce=2)
+    assert bench.device.state is State.IDLE
+    assert not [event for event in bench.happened(TherapyStateChanged) if event.cause is TherapyCause.RESET]
+
+
+def test_the_row_of_therapy_that_stays_off_after_a_reset_does_not_stop_what_is_started_by_hand(make_bench) -> None:
+    bench = make_bench(msgspec.structs.replace(load(RESUMING), therapy_after_reset=load(STAYING_OFF).therapy_after_reset))
+    bench.open()
+    bench.ask(SetTime(bench.transaction(), MIDNIGHT_MS))
+    bench.ask(WriteSchedule(bench.transaction(), (ScheduleRow(1, 10, 0),)))
+    bench.advance(120)
+    assert bench.device.state is State.THERAPY
+    fail(bench)
+    bench.ask(StartTherapy(bench.transaction()))
+    bench.advance(900)
+    assert bench.device.state is State.THERAPY
+
+
 def test_half_a_program_is_forgotten_and_the_stored_one_stays_whole(bench) -> None:
     stored = bench.device.configuration.programs[0]
     bench.ask(BeginProgramWrite(0, 2, "Half"))

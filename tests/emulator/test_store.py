@@ -291,3 +291,18 @@ def test_whatever_is_damaged_the_state_found_is_one_that_was_and_any_other_than_
         again = Store(flash)
         assert again.values == store.values
         assert again.recovery == found or not again.recovery.lost_records
+
+
+@pytest.mark.parametrize("stride", [9, 37, 61])
+def test_records_that_are_all_broken_are_a_loss_and_no_new_flash(stride: int) -> None:
+    flash = FlashMemory()
+    store = Store(flash)
+    for number in range(60):
+        store.write({b"key %d" % number: Random(number).randbytes(80)})
+    for bank in range(2):
+        start = bank * 64 * 2048
+        for address in range(start, start + len(flash.read(start, 64 * 2048).rstrip(b"\xff")), stride):
+            flash.tear(address, bytes([flash.read(address, 1)[0] ^ 0x55]))
+    found = Store(flash)
+    assert not found.values
+    assert (found.recovery.is_lost, found.recovery.is_new) == (True, False)

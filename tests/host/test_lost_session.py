@@ -39,7 +39,7 @@ from ipg_protocol.commands.log import LogExtent, LogInfo, ReadLog
 from ipg_protocol.commands.session import CloseSession, ClosingReason, OpenSession, SessionClosing
 from ipg_protocol.commands.session import Session as Terms
 from ipg_protocol.commands.therapy import Amplitude, SetAmplitude, StartTherapy, StopMode, StopTherapy
-from ipg_protocol.refusal import BootDetail, Done, StateDetail
+from ipg_protocol.refusal import BootDetail, Done, RequestDetail, StateDetail
 
 NOT_SEEN = TransactionReport(TransactionOutcome.NOT_SEEN, 0, b"")
 EXTENT = LogExtent(1, 5, 512, 0)
@@ -108,6 +108,21 @@ def test_a_change_that_meets_no_session_is_asked_about_in_a_session_opened_anew(
     assert reopening.nonce != 2
     assert talk.answer(talk.terms(2), OpenSession) == [TransactionStatus(1)]
     assert not change.done
+
+
+def test_a_change_that_is_stale_is_asked_about_in_the_session_that_is_open(talk):
+    change = talk.request(set_amplitude())
+    assert talk.answer(RequestDetail(12), SetAmplitude, Status.STALE) == [TransactionStatus(1)]
+    report = TransactionReport(TransactionOutcome.COMMITTED, 0x0303, encode(Amplitude(0, 1000, 9)))
+    assert talk.answer(report, TransactionStatus) == []
+    assert change.result() == Amplitude(0, 1000, 9)
+
+
+def test_a_read_that_is_stale_is_sent_again_under_a_new_id(talk):
+    read = talk.request(ReadLog(1))
+    first_id = read.request_id
+    assert talk.answer(RequestDetail(12), ReadLog, Status.STALE) == [ReadLog(1)]
+    assert read.request_id > first_id
 
 
 def test_a_change_that_was_committed_gets_its_answer_and_is_not_sent_again(talk):
@@ -277,6 +292,9 @@ def test_a_change_that_meets_no_session_after_the_news_of_another_host_may_have_
     talk.no_session(SetAmplitude)
     with pytest.raises(OutcomeUnknown, match="it may have been carried out"):
         change.result()
+    another = talk.request(set_amplitude())
+    talk.no_session(SetAmplitude)
+    assert isinstance(another.error, SessionLost), "the device has said that there is no session, so nothing was carried out"
 
 
 def test_a_session_that_is_closed_already_counts_as_closed(talk):

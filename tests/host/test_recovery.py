@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pytest
-from ipg_host import Client, OutcomeUnknown, procedures
+from ipg_host import Client, OutcomeUnknown, Refused, procedures
 from ipg_host.aio import AsyncClient
 from ipg_host.conversation import Procedure, ask, pause
 from ipg_host.programs import Program
-from ipg_protocol import Message, Role, State, encode_frame, request_frame
+from ipg_protocol import Message, Role, State, Status, encode_frame, request_frame
 from ipg_protocol.commands.link import Reset, ResetHappened, TransactionOutcome
-from ipg_protocol.commands.programs import AreaSettings, ContactShare, Waveform
+from ipg_protocol.commands.programs import AreaSettings, ContactShare, ReadProgram, Waveform
 from ipg_protocol.commands.therapy import Amplitude, AmplitudeChanged, SetAmplitude
 
 HOST = 7
@@ -187,6 +187,23 @@ def test_a_self_test_is_answered_whatever_befalls_its_first_request(line, fault)
     assert client.run(procedures.self_test()).failed == 0
 
 
+def test_a_change_whose_answer_is_lost_is_answered_though_the_device_has_answered_many_reads_since(line):
+    async def talk() -> Amplitude:
+        async with AsyncClient(line, host_id=HOST, rng=random.Random(1)) as client:
+            await client.open_session(Role.CLINICIAN)
+            line.begin_faults({}, {0: "lost"})
+            change = asyncio.create_task(client.run(procedures.set_amplitude(0, 3000)))
+            await asyncio.sleep(0)
+            for _ in range(20):
+                await client.run(ask(ReadProgram(0, 0)))
+            return await change
+
+    assert asyncio.run(talk()).amplitude_microamps == 3000
+    client = Client(line, host_id=HOST, rng=random.Random(2))
+    client.open_session(Role.CLINICIAN)
+    assert client.run(procedures.read_counters()).changes_committed == 1
+
+
 def test_a_change_that_is_cancelled_is_not_made_even_if_it_comes_yet(line):
     late = encode_frame(request_frame(SetAmplitude(1, 0, 3000), 2))
 
@@ -232,3 +249,14 @@ def test_an_unknown_outcome_is_resolved_later(line, arrived, outcome, anew):
     answer = client.run(procedures.resolve(unknown))
     assert answer == Amplitude(0, 3000, answer.revision)
     assert client.run(procedures.read_counters()).changes_committed == 1
+
+
+def test_a_number_that_another_program_of_this_host_took_meanwhile_is_not_an_answer(line):
+    _, unknown = lose_the_line(line, 0)
+    other = Client(line, host_id=HOST, rng=random.Random(2))
+    other.open_session(Role.CLINICIAN)
+    other.run(procedures.set_amplitude(0, 2000))
+    with pytest.raises(Refused) as caught:
+        other.run(procedures.resolve(unknown))
+    assert caught.value.status is Status.ID_REUSED
+    assert other.run(procedures.read_counters()).changes_committed == 1

@@ -52,16 +52,11 @@ def replay(history: History) -> Outcome:
 
 
 def run_batch(executor: Executor, seeds: Iterable[int], hours: float) -> Iterator[list[Outcome]]:
-    """The outcomes of worlds, a task at a time, as they come in. Those not begun are cancelled when the iterator is closed."""
+    """Hand out worlds, all of them at once; their outcomes, a task at a time, as they come in."""
     listed = list(seeds)
     chunks = [listed[at : at + SEEDS_PER_TASK] for at in range(0, len(listed), SEEDS_PER_TASK)]
     futures: list[Future[list[Outcome]]] = [executor.submit(run_seeds, chunk, hours) for chunk in chunks]
-    try:
-        for future in as_completed(futures):
-            yield future.result()
-    finally:
-        for future in futures:
-            future.cancel()
+    return (future.result() for future in as_completed(futures))
 
 
 def summary_of(outcomes: Iterable[Outcome]) -> Summary:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -44,7 +45,9 @@ def _campaign(options: argparse.Namespace) -> int:
     with _executor(options) as executor:
         try:
             with _progress(options) as advance:
-                for chunk in run_batch(executor, range(options.seed, options.seed + options.seeds), options.hours):
+                with _interrupts_held():
+                    chunks = run_batch(executor, range(options.seed, options.seed + options.seeds), options.hours)
+                for chunk in chunks:
                     outcomes += chunk
                     advance(len(chunk))
         finally:
@@ -99,9 +102,13 @@ def _executor(options: argparse.Namespace) -> Generator[Executor]:
     """Processes of this machine, or the workers of a Dask cluster."""
     if options.scheduler is None:
         jobs = options.jobs or os.cpu_count() or 1
-        executor: Executor = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _ignore_interrupts)
+        executor: Executor = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin_worker)
         try:
             yield executor
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():
+                worker.kill()  # or the end would wait for the worlds under way
+            raise
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
         return
@@ -125,12 +132,35 @@ def dask_executor(address: str) -> Generator[Executor]:
     except (OSError, TimeoutError, ValueError) as error:
         raise SchedulerError(f"the scheduler {address} cannot be reached: {error}") from None
     with client:
+        if not client.scheduler_info()["workers"]:
+            print(f"ipg-emulator: the scheduler {address} has no workers yet; waiting for one", file=sys.stderr, flush=True)
         yield client.get_executor(pure=False)
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the process that hands out the work."""
+@contextmanager
+def _interrupts_held() -> Generator[None]:
+    """Let Ctrl-C wait: a process that begins now never gets one, not even before its `_begin_worker`."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the process that hands out the work, and end when that ends, however it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker is begun by the campaign"
+    parent.join()
+    os._exit(1)
 
 
 @contextmanager

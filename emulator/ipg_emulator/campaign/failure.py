@@ -55,13 +55,14 @@ def read_failure(path: str) -> Failure:
     """The failure that a file holds.
 
     Raises:
-        FailureError: it holds none.
-        OSError: it cannot be read.
+        FailureError: it holds none, or cannot be read.
     """
-    with open(path, "rb") as file:
-        data = file.read()
     try:
+        with open(path, "rb") as file:
+            data = file.read()
         return msgspec.json.decode(data, type=Failure)
+    except OSError as error:
+        raise FailureError(f"{path}: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FailureError(f"{path} is no failure of a campaign: {error}") from error
 

@@ -71,6 +71,7 @@ class Delivery:
 
     def start(self, now: int, cause: TherapyCause = TherapyCause.COMMAND) -> None:
         """Start the active program, or go on with it; during a stop ramp, turn back up; after a measurement or a boost."""
+        self._device.memory.note(therapy_on=True)
         if self._boost is not None:
             self._goes_back = True
         elif self._device.state is State.MEASURING:
@@ -83,17 +84,15 @@ class Delivery:
 
         A program with a dose is not begun anew by itself: how much of it was given is not known.
         """
-        device = self._device
-        was_on = device.memory.condition.therapy_on
-        device.memory.note(therapy_on=False)
-        program = device.active_program
-        if not was_on or device.model.therapy_after_reset is not AfterReset.RESUME or program is None or has_dose(program):
-            return
-        if device.state is State.SUSPENDED:
+        device, program = self._device, self._device.active_program
+        resumes = device.memory.condition.therapy_on and device.model.therapy_after_reset is AfterReset.RESUME
+        resumes = resumes and program is not None and not has_dose(program)
+        if resumes and device.state is State.SUSPENDED:
             self._will_resume = True
-            device.memory.note(therapy_on=True)
-        elif may_start(device, device.configuration.active_program, now):
+        elif resumes and may_start(device, device.configuration.active_program, now):
             self.start(now, TherapyCause.RESET)
+        else:
+            self._forget()
 
     def boost(self, number: int, now: int) -> None:
         """Deliver a program once, for its dose, and then what was delivered before. A boost that runs begins anew."""
@@ -179,8 +178,6 @@ class Delivery:
     def _begin_course(self, number: int, program: Program, now: int) -> Course:
         self.therapy.count_from(now)
         device = self._device
-        if self._boost is None:
-            device.memory.note(therapy_on=True)
         device.memory.count("therapy_starts")
         device.log(LogCode.THERAPY_STARTED, number, now)
         self._course = course = Course(number)

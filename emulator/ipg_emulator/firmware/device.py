@@ -114,7 +114,7 @@ class Device:
         self.notify(ResetHappened(self.boot_cause, self.memory.boot_counter), now)
         self.supply.begin(now)
         self.modes.begin(now)
-        self.schedule.plan(now)
+        self.schedule.begin(now)
         self.use_period.begin(now)
         self.settle(Trigger.BOOTED, TherapyCause.COMMAND, now)
         self.delivery.resume_after_reset(now)

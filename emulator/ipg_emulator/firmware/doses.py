@@ -94,7 +94,7 @@ class Doses:
     def _await_next(self, now: int) -> None:
         left = [end for area, end in self._ends_us.items() if area not in self._over]
         if left:
-            self._timers.set(Timer.DOSE, now + min(left) - self._course.on_time_us(now))
+            self._timers.set(Timer.DOSE, now + max(min(left) - self._course.on_time_us(now), 0))
 
     def _dose_over(self, now: int) -> None:
         on_time_us = self._course.on_time_us(now)

@@ -107,6 +107,11 @@ def written_bytes(image: bytes, unit: int) -> int:
     return -(-len(image.rstrip(b"\xff")) // unit) * unit
 
 
+def count_seals(image: bytes, unit: int) -> int:
+    """How many records were completed, readable or not."""
+    return image.count(_seal(unit))
+
+
 def _seal(unit: int) -> bytes:
     return (SEAL * -(-unit // len(SEAL)))[:unit]
 

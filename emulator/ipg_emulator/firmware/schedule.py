@@ -61,6 +61,12 @@ class Schedule:
         self._timers = timers
         timers.on(Timer.SCHEDULE, self._boundary)
 
+    def begin(self, now: int) -> None:
+        """At the end of the boot: the therapy of a row that has ended meanwhile stays off."""
+        if self._stops_at is not None and self._stops_at <= now:
+            self._device.memory.note(therapy_on=False, row_ends_at=None)
+        self.plan(now)
+
     def plan(self, now: int) -> None:
         """Wait for what comes next: a row's beginning, or the end of the one under way."""
         begins = self._next_begin(now)

@@ -16,6 +16,7 @@ from ipg_emulator.firmware.flash_records import (
     Damage,
     Record,
     RecordKind,
+    count_seals,
     pack_changes,
     read_records,
     seal_record,
@@ -71,6 +72,7 @@ class _Bank:
         self.unsealed_bytes = self.damaged_bytes = self.mended_bits = 0
         self.ends_rotten = False
         self._most_torn_bytes = 2 * flash.page_bytes
+        self._seals_unread = count_seals(image, flash.unit_bytes)
         self._found = read_records(image, flash.unit_bytes)
         self._pieces: list[Record] = []
         """Read so far, one right behind the other."""
@@ -82,6 +84,11 @@ class _Bank:
         """Whether more is unreadable than what power cuts in a compaction leave: a page half erased, and torn pieces."""
         return self.is_unfinished and self.damaged_bytes > min(self.unsealed_bytes, self._most_torn_bytes)
 
+    @property
+    def held_more(self) -> bool:
+        """Whether there are seals of records that cannot be read: once all are read."""
+        return self._seals_unread > 0
+
     def changes(self) -> list[Record]:
         """The changes behind the snapshot, or all there are if none is whole."""
         return [record for record in [*self._first_change, *self._records()] if record.kind is RecordKind.CHANGE]
@@ -91,6 +98,7 @@ class _Bank:
             self.ends_rotten = isinstance(found, Damage) and found.sealed
             if isinstance(found, Record):
                 self.mended_bits += found.mended
+                self._seals_unread -= 1
                 self.written = max(self.written, found.end)
                 yield found
             else:
@@ -234,7 +242,8 @@ class Store:
         highest = changes[-1].sequence if changes else current.sequence
         highest += (other if newer else current).ends_rotten
         lost, self._sequence = highest - self._sequence, highest
-        if not self.values and (highest or current.is_ruined or other.is_ruined):
+        has_held_some = highest or any(bank.is_ruined or bank.held_more for bank in (current, other))
+        if not self.values and has_held_some:
             self._sequence = highest or 1
             return Recovery(is_lost=True, lost_records=lost)
         is_newer_ruined = bool(newer) or other.claimed_generation > current.generation or other.is_ruined

@@ -36,20 +36,19 @@ def fate(transaction: int) -> Procedure[Fate]:
 
 
 def resolve(unknown: OutcomeUnknown) -> Procedure[Message]:
-    """Bring a request of unknown outcome to its end, once, and return its answer: it is sent again only if it was not seen.
+    """Bring a request of unknown outcome to its end, once, and return its answer: it takes effect only if it had not been seen.
 
     It needs a session of the same host, and goes before other changes where that session is not the one the error came from:
     until the device has seen a number, another program of this host may take it.
 
     Raises:
         OutcomeUnknown: the device has forgotten, or the link fails once more.
-        Refused: it had not been carried out, and is now refused.
+        Refused: it had not been carried out, and is now refused; as ID_REUSED when its number was taken.
     """
     request = unknown.request
     if is_change(request):
         report = yield from transaction_status(request.transaction)
-        answer: Message | None = committed_answer(request, report)
-        if answer is not None:
-            return answer
+        committed_answer(request, report)
+    # One that was committed too: the device sees by its bytes whether it was this change that took the number.
     final: Message = yield from ask(request)
     return final

@@ -56,7 +56,7 @@ class LogCode(IntEnum):
     CLOSED_LOOP = 25  # feedback mode
     HOST_SILENT = 26  # milliseconds of silence
     DOSE_OVER = 27  # area
-    STORAGE_RECOVERED = 28  # changes that could not be read any more
+    STORAGE_RECOVERED = 28  # changes that could not be read any more, at least
     STORAGE_LOST = 29  # 0
     CHECKPOINT_SAVED = 30  # checkpoint
     CHECKPOINT_RESTORED = 31  # checkpoint
