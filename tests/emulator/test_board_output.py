@@ -12,7 +12,8 @@ from ipg_emulator.board import Drive, Load, Segment
 from ipg_emulator.board.dose import delivered_at, is_on, moments
 from ipg_emulator.board.output import CurrentOutput
 from ipg_emulator.model import load
-from ipg_protocol.commands.programs import AreaSettings, ContactShare, Waveform
+from ipg_emulator.published import area_of
+from ipg_protocol.commands.programs import ContactShare, Waveform
 
 MODEL = load("scs-rechargeable")
 SECOND = 1_000_000
@@ -20,19 +21,13 @@ replace = msgspec.structs.replace
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 
-SETTINGS = AreaSettings(
-    area=0,
+SETTINGS = area_of(
+    load("scs-rechargeable"),
     waveform=Waveform.TONIC_PASSIVE_RECHARGE,
     ramp_seconds=2,
     pulse_width_us=300,
     amplitude_microamps=4000,
     rate_millihertz=50_000,
-    burst_pulses=1,
-    intra_burst_millihertz=0,
-    cycle_on_seconds=0,
-    cycle_off_seconds=0,
-    dose_seconds=0,
-    patient_minimum_microamps=0,
     patient_maximum_microamps=6000,
     contacts=(ContactShare(0, -1000), ContactShare(1, 1000)),
 )

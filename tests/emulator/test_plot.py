@@ -14,24 +14,19 @@ from ipg_emulator.model import load
 from ipg_emulator.plot import PlotError, check_target
 from ipg_emulator.plot.scenes import growth_curves
 from ipg_emulator.plot.waveform import Part, closer_looks, occasions, parts
+from ipg_emulator.published import area_of
 from ipg_emulator.record import OutputRecord
 from ipg_emulator.recording import SegmentFile
 from ipg_protocol.commands.programs import AreaSettings, ContactShare, Waveform
 
 SECOND = 1_000_000
-SETTINGS = AreaSettings(
-    area=0,
+SETTINGS = area_of(
+    load("scs-rechargeable"),
     waveform=Waveform.TONIC_ACTIVE_RECHARGE,
     ramp_seconds=2,
     pulse_width_us=200,
     amplitude_microamps=4000,
     rate_millihertz=40_000,
-    burst_pulses=1,
-    intra_burst_millihertz=0,
-    cycle_on_seconds=0,
-    cycle_off_seconds=0,
-    dose_seconds=0,
-    patient_minimum_microamps=0,
     patient_maximum_microamps=5000,
     contacts=(ContactShare(3, -1000), ContactShare(255, 1000)),
 )

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from ipg_emulator.board import Delivered, Drive, Load, Segment
 from ipg_emulator.model import load
+from ipg_emulator.published import area_of
 from ipg_emulator.record import OutputRecord
 from ipg_emulator.recording import SegmentFile
-from ipg_protocol.commands.programs import AreaSettings, ContactShare, SelectProgram, Waveform
+from ipg_protocol.commands.programs import ContactShare, SelectProgram, Waveform
 from ipg_protocol.commands.therapy import ReadTherapy, SetAmplitude, StartTherapy, StopMode, StopTherapy
 
 MODEL = load("scs-rechargeable")
@@ -20,19 +21,13 @@ SECOND = 1_000_000
 LOAD = Load(500.0, 2e-6, 4e-6, 0)
 replace = msgspec.structs.replace
 
-SETTINGS = AreaSettings(
-    area=0,
+SETTINGS = area_of(
+    MODEL,
     waveform=Waveform.TONIC_ACTIVE_RECHARGE,
     ramp_seconds=2,
     pulse_width_us=300,
     amplitude_microamps=4000,
     rate_millihertz=50_000,
-    burst_pulses=1,
-    intra_burst_millihertz=0,
-    cycle_on_seconds=0,
-    cycle_off_seconds=0,
-    dose_seconds=0,
-    patient_minimum_microamps=0,
     patient_maximum_microamps=6000,
     contacts=(ContactShare(3, -1000), ContactShare(2, 600), ContactShare(255, 400)),
 )
