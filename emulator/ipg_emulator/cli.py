@@ -276,6 +276,7 @@ def _station(options: argparse.Namespace, model: DeviceModel, number: int) -> St
     from ipg_emulator.image import build_on_image
     from ipg_emulator.recording import SegmentFile
     from ipg_emulator.runner import Station
+    from ipg_emulator.virtual import VirtualIpg
 
     path = _path(options, options.record, number)
     record = SegmentFile(path, model.name) if path else None
@@ -287,7 +288,7 @@ def _station(options: argparse.Namespace, model: DeviceModel, number: int) -> St
         from ipg_emulator.ports.pacing import PacedPort
 
         port = PacedPort(port, options.pace)
-    return Station(firmware, port, started_at=boot_finished_at(model), speed=options.speed)
+    return Station(VirtualIpg(firmware), port, started_at=boot_finished_at(model), speed=options.speed)
 
 
 def _complain(words: str) -> None:
@@ -300,12 +301,12 @@ def _show(stations: Sequence[Station]) -> StatusLine | None:
 
     if not sys.stderr.isatty():
         for number, station in enumerate(stations):
-            EventLines(station.firmware, label=f"[{number}] " if len(stations) > 1 else "")
+            EventLines(station.ipg.firmware, label=f"[{number}] " if len(stations) > 1 else "")
         return None
     if len(stations) > 1:
-        return StatusLine(lambda _: describe_fleet([station.firmware for station in stations]))
+        return StatusLine(lambda _: describe_fleet([station.ipg.firmware for station in stations]))
     (station,) = stations
-    return StatusLine(lambda real: describe(station.firmware, station.live_on(b"", real)))
+    return StatusLine(lambda real: describe(station.ipg.firmware, station.live_on(b"", real)))
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -11,8 +11,6 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from ipg_emulator.firmware import Firmware
-
 MAXIMUM_SPEED = math.inf
 """From deadline to deadline, whenever nobody talks and once somebody has, until the battery is at its end: beyond it the device
 would soon be dead, and nobody could ask it anything any more.
@@ -28,10 +26,21 @@ LAST_US = 100 * 31_557_600_000_000
 """After 100 years, time goes on in real time: seconds are 32 bits on the wire."""
 
 
+class Living(Protocol):
+    """What lives in a time of its own: a firmware, or a whole virtual device."""
+
+    @property
+    def is_at_end(self) -> bool: ...
+    def wake_at(self) -> int | None: ...
+    def wake(self, now: int, /) -> None: ...
+    def take_output(self, now: int, /) -> bytes: ...
+    def host_awaited_until(self) -> int | None: ...
+
+
 class Clock(Protocol):
     """How the device's time follows real time. All times are microseconds; `real` never goes backwards."""
 
-    def pass_time(self, firmware: Firmware, real: int) -> tuple[int, bytes]:
+    def pass_time(self, device: Living, real: int) -> tuple[int, bytes]:
         """Bring the device up to `real`, or on the way there: the device's time now, and what it said meanwhile."""
         ...
 
@@ -43,7 +52,7 @@ class Clock(Protocol):
         """Take note that the host or the device has said something."""
         ...
 
-    def sleep_us(self, firmware: Firmware, real: int) -> float | None:
+    def sleep_us(self, device: Living, real: int) -> float | None:
         """How long nothing is due, in real time; None while only the host can change anything."""
         ...
 
@@ -54,7 +63,7 @@ class RealTime:
     def __init__(self, *, started_at: int, real: int) -> None:
         self._ahead = started_at - real
 
-    def pass_time(self, firmware: Firmware, real: int) -> tuple[int, bytes]:  # noqa: ARG002 - it is woken once, by the caller
+    def pass_time(self, device: Living, real: int) -> tuple[int, bytes]:  # noqa: ARG002 - it is woken once, by the caller
         return self.read(real), b""
 
     def read(self, real: int) -> int:
@@ -63,8 +72,8 @@ class RealTime:
     def talked(self, heard: bytes, real: int) -> None:
         """Nothing is faster than the host."""
 
-    def sleep_us(self, firmware: Firmware, real: int) -> float | None:
-        at = firmware.wake_at()
+    def sleep_us(self, device: Living, real: int) -> float | None:
+        at = device.wake_at()
         return None if at is None else max(0, at - real - self._ahead)
 
 
@@ -82,16 +91,16 @@ class ScaledTime:
         self._awaited: int | None = None
         self._awaited_until_real = real
 
-    def pass_time(self, firmware: Firmware, real: int) -> tuple[int, bytes]:
-        self._await_host(firmware, real)
-        self._is_at_end = firmware.is_at_end
+    def pass_time(self, device: Living, real: int) -> tuple[int, bytes]:
+        self._await_host(device, real)
+        self._is_at_end = device.is_at_end
         paced, skip_to = self._reach(real)
         self._real = real
         said = b""
-        for at, output in advance(firmware, self._now, max(paced, skip_to)):
+        for at, output in advance(device, self._now, max(paced, skip_to)):
             self._now = at
             said += output
-            if (output and at > paced) or firmware.is_at_end or self._real_clock() - real > TURN_US:
+            if (output and at > paced) or device.is_at_end or self._real_clock() - real > TURN_US:
                 return at, said
         self._now = max(self._now, paced)
         return self._now, said
@@ -104,9 +113,9 @@ class ScaledTime:
         patience = FRAME_US if mid_frame else QUIET_US if self._speed == MAXIMUM_SPEED else 0
         self._in_real_time_until = real + patience
 
-    def sleep_us(self, firmware: Firmware, real: int) -> float | None:
-        self._await_host(firmware, real)
-        at = firmware.wake_at()
+    def sleep_us(self, device: Living, real: int) -> float | None:
+        self._await_host(device, real)
+        at = device.wake_at()
         if at is None:
             return None
         paced, skip_to = self._reach(real)
@@ -135,8 +144,8 @@ class ScaledTime:
         """What the device's time must not pass yet."""
         return sys.maxsize if self._awaited is None or real >= self._awaited_until_real else self._awaited - 1
 
-    def _await_host(self, firmware: Firmware, real: int) -> None:
-        deadline = firmware.host_awaited_until()
+    def _await_host(self, device: Living, real: int) -> None:
+        deadline = device.host_awaited_until()
         if deadline != self._awaited:
             self._awaited = deadline
             self._awaited_until_real = real if deadline is None else real + deadline - self._now
@@ -150,9 +159,9 @@ def clock_at(speed: float, *, started_at: int, real_clock: Callable[[], int]) ->
     return ScaledTime(speed, started_at=started_at, real=real, real_clock=real_clock)
 
 
-def advance(firmware: Firmware, now: int, until: int) -> Iterator[tuple[int, bytes]]:
+def advance(device: Living, now: int, until: int) -> Iterator[tuple[int, bytes]]:
     """Let time pass from `now` until there is nothing due by `until`: the time of each deadline, and what the device said."""
-    while (at := firmware.wake_at()) is not None and at <= until:
+    while (at := device.wake_at()) is not None and at <= until:
         now = max(now, at)
-        firmware.wake(now)
-        yield now, firmware.take_output(now)
+        device.wake(now)
+        yield now, device.take_output(now)

@@ -17,8 +17,8 @@ from typing import NoReturn
 
 from ipg_emulator.agenda import Agenda, Sleeper
 from ipg_emulator.clock import TURN_US, clock_at
-from ipg_emulator.firmware import Firmware
 from ipg_emulator.ports import Port
+from ipg_emulator.virtual import VirtualIpg
 
 PARENT_POLL_US = 1_000_000
 
@@ -61,9 +61,9 @@ def real_time() -> int:
 class Station:
     """A device at its port, and the clock between them."""
 
-    def __init__(self, firmware: Firmware, port: Port, *, started_at: int, speed: float = 1) -> None:
+    def __init__(self, ipg: VirtualIpg, port: Port, *, started_at: int, speed: float = 1) -> None:
         """The device's time goes on from `started_at` microseconds, at a speed of `clock_at`."""
-        self.firmware = firmware
+        self.ipg = ipg
         self.port = port
         self._clock = clock_at(speed, started_at=started_at, real_clock=real_time)
         self._due_at: int | None = 0
@@ -78,7 +78,7 @@ class Station:
 
     def close(self) -> None:
         self.port.close()
-        self.firmware.power_off(self._clock.read(real_time()))
+        self.ipg.power_off(self._clock.read(real_time()))
 
     def wake_at(self) -> int | None:
         return self._due_at
@@ -92,18 +92,18 @@ class Station:
 
     def live_on(self, data: bytes, real: int) -> int:
         """Let the device live up to `real`, when `data` reaches it; the device's time then."""
-        firmware, clock = self.firmware, self._clock
-        now, output = clock.pass_time(firmware, real)
+        ipg, clock = self.ipg, self._clock
+        now, output = clock.pass_time(ipg, real)
         if data:
-            firmware.receive(data, now)
+            ipg.receive(data, now)
         else:
-            firmware.wake(now)
-        output += firmware.take_output(now)
+            ipg.wake(now)
+        output += ipg.take_output(now)
         if output and not self.port.send(output, real):
-            firmware.link.output_lost(output)
+            ipg.output_lost(output, now)
         if data or output:
             clock.talked(data, real)
-        sleep_us = clock.sleep_us(firmware, real)
+        sleep_us = clock.sleep_us(ipg, real)
         port_at = self.port.wake_at()
         at = None if sleep_us is None else real + ceil(sleep_us)
         self._due_at = port_at if at is None else at if port_at is None else min(at, port_at)

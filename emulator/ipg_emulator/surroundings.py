@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ipg_emulator.board.assembly import VirtualBoard
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.model import Supply
+from ipg_emulator.virtual import VirtualIpg
 
 PERFECT_COUPLING_PERMILLE = 1000
 
@@ -134,9 +135,13 @@ class Surroundings:
 class PresentSurroundings:
     """The same world for those who keep no time: every act happens at the present that `clock` tells, in microseconds."""
 
-    def __init__(self, surroundings: Surroundings, clock: Callable[[], int]) -> None:
-        self._surroundings = surroundings
+    def __init__(self, ipg: VirtualIpg, clock: Callable[[], int]) -> None:
+        self._ipg = ipg
         self._clock = clock
+
+    @property
+    def _surroundings(self) -> Surroundings:
+        return self._ipg.surroundings
 
     def take_posture(self, name: str) -> None:
         self._surroundings.take_posture(name, self._clock())

@@ -15,8 +15,10 @@ from serial import PortNotOpenError, SerialBase, SerialException
 from ipg_emulator.clock import advance
 from ipg_emulator.factory import boot_finished_at, build_device
 from ipg_emulator.faults.lead import LEAD_FAULTS, LeadFaultError
+from ipg_emulator.firmware import Firmware
 from ipg_emulator.model import ModelError, load
-from ipg_emulator.surroundings import PresentSurroundings, Surroundings
+from ipg_emulator.surroundings import PresentSurroundings
+from ipg_emulator.virtual import VirtualIpg
 
 LONGEST_READ_US = 3_600_000_000
 _OPTIONS = ("seed", *LEAD_FAULTS, "time")
@@ -25,7 +27,8 @@ _OPTIONS = ("seed", *LEAD_FAULTS, "time")
 class Serial(SerialBase):  # type: ignore[misc] # pyserial is untyped
     """A virtual device behind pyserial's interface.
 
-    `firmware` is the device, `monotonic` its clock, `surroundings` what happens round it, at the port's present time.
+    `ipg` is the device, `firmware` what runs on it, `monotonic` its clock, `surroundings` what happens round it, at the port's
+    present time.
     """
 
     _port: str | None
@@ -49,17 +52,22 @@ class Serial(SerialBase):  # type: ignore[misc] # pyserial is untyped
         try:
             model = load(url.netloc + url.path)
             faults = {int(c): kind for kind in LEAD_FAULTS for c in options.get(kind, "").split(",") if c}
-            self.firmware = build_device(model, seed=int(options.get("seed", "0")), lead_faults=faults)
+            firmware = build_device(model, seed=int(options.get("seed", "0")), lead_faults=faults)
         except (ModelError, LeadFaultError, ValueError) as error:
             raise SerialException(f"{self._port}: {error}") from error
         self._now = boot_finished_at(model)
         self._real_origin = time.monotonic_ns() // 1000 - self._now if options.get("time") == "real" else None
         self._received = bytearray()
-        self.surroundings = PresentSurroundings(Surroundings(self.firmware), self._present)
+        self.ipg = VirtualIpg(firmware)
+        self.surroundings = PresentSurroundings(self.ipg, self.present)
         self.is_open = True
 
     def close(self) -> None:
         self.is_open = False
+
+    @property
+    def firmware(self) -> Firmware:
+        return self.ipg.firmware
 
     @property
     def virtual(self) -> bool:
@@ -70,6 +78,11 @@ class Serial(SerialBase):  # type: ignore[misc] # pyserial is untyped
         """The device's time in seconds."""
         self._follow_real_time()
         return self._now / 1_000_000
+
+    def present(self) -> int:
+        """Bring the device up to the present, in microseconds of its time."""
+        self._follow_real_time()
+        return self._now
 
     def advance(self, seconds: float) -> None:
         """Let time pass, deadline by deadline: a year in one step gives what many small steps give."""
@@ -92,7 +105,7 @@ class Serial(SerialBase):  # type: ignore[misc] # pyserial is untyped
         limit = LONGEST_READ_US if self._timeout is None else round(self._timeout * 1_000_000)
         deadline = self._now + limit
         while len(self._received) < size and self._now < deadline:
-            wake_at = self.firmware.wake_at()
+            wake_at = self.ipg.wake_at()
             self._move_to(deadline if wake_at is None else min(deadline, max(wake_at, self._now)))
         if self._timeout is None and len(self._received) < size:
             raise SerialException("read without a timeout, and nothing came for an hour of the device's time")
@@ -103,8 +116,8 @@ class Serial(SerialBase):  # type: ignore[misc] # pyserial is untyped
     def write(self, b: Any, /) -> int:
         self._check_open()
         self._follow_real_time()
-        self.firmware.receive(bytes(b), self._now)
-        self._received += self.firmware.take_output(self._now)
+        self.ipg.receive(bytes(b), self._now)
+        self._received += self.ipg.take_output(self._now)
         return len(b)
 
     def reset_input_buffer(self) -> None:
@@ -127,18 +140,14 @@ class Serial(SerialBase):  # type: ignore[misc] # pyserial is untyped
     def _follow_real_time(self) -> None:
         if self._real_origin is not None:
             self._move_to(time.monotonic_ns() // 1000 - self._real_origin)
-        self._received += self.firmware.take_output(self._now)
-
-    def _present(self) -> int:
-        self._follow_real_time()
-        return self._now
+        self._received += self.ipg.take_output(self._now)
 
     def _move_to(self, now: int) -> None:
         if self._real_origin is not None:
             time.sleep(max(0, now + self._real_origin - time.monotonic_ns() // 1000) / 1_000_000)
-        for at, said in advance(self.firmware, self._now, now):
+        for at, said in advance(self.ipg, self._now, now):
             self._now = at
             self._received += said
         self._now = max(self._now, now)
-        self.firmware.wake(self._now)
-        self._received += self.firmware.take_output(self._now)
+        self.ipg.wake(self._now)
+        self._received += self.ipg.take_output(self._now)
