@@ -6,7 +6,10 @@ import argparse
 import math
 
 LARGEST_FLEET = 100_000
+HIGHEST_PORT = 65_535
+LOWEST_BAUD, HIGHEST_BAUD = 300, 12_000_000
 LOWEST_SPEED, HIGHEST_SPEED = 0.001, 1_000_000
+SPEED_WORDS = {"max": math.inf, "manual": 0.0}
 
 
 def _number(text: str, lowest: int, highest: int, what: str) -> int:
@@ -48,7 +51,7 @@ def hours(text: str) -> float:
 
 def tcp_port(text: str) -> int:
     """A port to listen on; 0 is any that is free."""
-    return _number(text, 0, 65535, "a port number")
+    return _number(text, 0, HIGHEST_PORT, "a port number")
 
 
 def fleet(text: str) -> int:
@@ -63,21 +66,32 @@ def seconds(text: str) -> int:
 
 def baud(text: str) -> int:
     """The speed of a line, in bits per second."""
-    return _number(text, 300, 12_000_000, "a baud rate")
+    return _number(text, LOWEST_BAUD, HIGHEST_BAUD, "a baud rate")
 
 
 def speed(text: str) -> float:
-    """How fast the device's time goes, against real time; `max` is infinite."""
-    if text == "max":
-        return math.inf
+    """How fast the device's time goes, against real time; `max` is infinite, and `manual` stands still."""
+    if text in SPEED_WORDS:
+        return SPEED_WORDS[text]
     try:
         found = float(text)
     except ValueError:
         found = 0.0
     if not LOWEST_SPEED <= found <= HIGHEST_SPEED:
-        known = f"a number from {LOWEST_SPEED} to {HIGHEST_SPEED}, or max"
+        known = f"a number from {LOWEST_SPEED} to {HIGHEST_SPEED}, or {' or '.join(SPEED_WORDS)}"
         raise argparse.ArgumentTypeError(f"{text!r} is not {known}")
     return found
+
+
+def request_field(text: str) -> str:
+    """A field of some request of the catalogue."""
+    from ipg_protocol import CATALOGUE
+    from ipg_protocol.wire import field_names
+
+    known = {"request_id", "payload"}.union(*(field_names(command.request) for command in CATALOGUE.values()))
+    if text not in known:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a field of any request; `ipg-host decode` shows their names")
+    return text
 
 
 def lead_fault(text: str) -> tuple[int, str]:

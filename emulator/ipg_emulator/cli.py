@@ -7,16 +7,9 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ipg_emulator import argument_types, terminal
-
-if TYPE_CHECKING:
-    from ipg_emulator.console import StatusLine
-    from ipg_emulator.model import DeviceModel
-    from ipg_emulator.ports import Port
-    from ipg_emulator.runner import Station
 
 EXIT_CODES = """\
 exit codes: 0 stopped by TERM or by the end of its parent, 1 a file could not be written, 2 wrong usage, unknown model, bad
@@ -34,13 +27,31 @@ STANDARD_OUTPUT = 1
 SPEED_HELP = """\
 how fast the device's time goes, against real time: a factor such as 60 or 0.5, or max, which goes from deadline to deadline
 whenever nobody has talked for 50 ms, once somebody has, until the battery is at its end. While a session is open, no more time
-passes towards its end than really passes, so that a host may be as slow as it would be with a real device"""
+passes towards its end than really passes, so that a host may be as slow as it would be with a real device. Or manual: time
+stands still but for what it is told to pass over the control channel"""
+SNAPSHOT_HELP = """\
+go on from a snapshot of a device, in place of a new one"""
+FLEET_HELP = """\
+run the devices of a TOML file, a table [[devices]] for each, or for a count of them: model or snapshot, and if wanted seed,
+count, link, tcp or rfc2217, pace, speed, lead_faults, faults, nvm, record, trace. A READY line for each, in their order"""
 NVM_HELP = """\
 keep the device's flash in this file, made if it is not there, so that the device goes on where it was, however the process
 ends; for the same model and seed, and one process at a time"""
+TRACE_HELP = """\
+write each frame that passes, decoded, and whatever the device drops or ignores, with the reason: to standard error, or into
+FILE, as pcapng for Wireshark if it is named so and as JSON lines else"""
+CONTROL_HELP = """\
+let the devices be asked beside their links, over HTTP on this port of 127.0.0.1 (0: any free), by `ipg-emulator ctl` and by
+whoever shows the token. A CONTROL line behind READY says where. Needs the extra `control`"""
+CONTROL_TOKEN_HELP = """\
+where to put the token, readable by its owner alone, and gone when the devices end (default: LINK.token, or a temporary file)"""
 DEVICES_HELP = """\
 run so many devices in this process, seeds N, N+1, ..., each at its own port (default 1). A READY line for each; PORT, PORT+1,
 ...; in a path, {} stands for the number of the device from 0, which else comes at the end"""
+
+
+_UNREAD: Any = {"add_help": False, "prefix_chars": "\0"}
+"""What a command reads by itself: no word of it is an option here."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.print_completion:
         options.action = _print_completion
     if options.action is None:
-        parser.error("say what to do: run, plot, campaign or models")
+        parser.error("say what to do: run, replay, ctl, plot, campaign, models or faults")
     try:
         options.action(options)
         sys.stdout.flush()
@@ -63,22 +74,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"ipg-emulator: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return 1
-    except tuple(codes := _exit_codes()) as error:
-        _complain(str(error))
-        return codes[type(error)]
+    except Exception as error:
+        code = _exit_codes().get(type(error))
+        if code is None:
+            raise
+        terminal.complain(str(error))
+        return code
     return 0
 
 
 def _exit_codes() -> dict[type[Exception], int]:
-    """What is told in a line, and the code that the command then ends with."""
-    from ipg_emulator.faults import LeadFaultError
+    """What is told in a line, and the code that the command then ends with; the rest are bugs of ours."""
+    from ipg_protocol.trace import TraceError
+
+    from ipg_emulator.faults import FaultError, LeadFaultError
     from ipg_emulator.firmware.dispatch import CatalogueMismatch
+    from ipg_emulator.fleet_file import FleetError
     from ipg_emulator.image import ImageError
     from ipg_emulator.model import ModelError
     from ipg_emulator.plot import PlotError
     from ipg_emulator.ports import PortError
+    from ipg_emulator.snapshot import SnapshotError
 
-    return {ModelError: 2, LeadFaultError: 2, PlotError: 2, PortError: 3, ImageError: 3, CatalogueMismatch: 4}
+    codes: dict[type[Exception], int] = {PortError: 3, ImageError: 3, CatalogueMismatch: 4}
+    wrong_usage = (TraceError, ModelError, LeadFaultError, FaultError, SnapshotError, FleetError, PlotError)
+    return codes | dict.fromkeys(wrong_usage, 2)
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -112,24 +132,41 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND")
     run = commands.add_parser("run", help="run a device until stopped", epilog=EXIT_CODES)
     run.set_defaults(action=_run)
-    run.add_argument(
-        "--model", required=True, help="name of a model, or path of a model file; `ipg-emulator models` lists them"
-    )
+    what = run.add_mutually_exclusive_group(required=True)
+    what.add_argument("--model", help="name of a model, or path of a model file; `ipg-emulator models` lists them")
+    what.add_argument("--snapshot", type=argument_types.path, metavar="FILE", help=SNAPSHOT_HELP)
+    what.add_argument("--fleet", type=argument_types.path, metavar="FILE", help=FLEET_HELP)
     _add_port(run)
     run.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all randomness (default 0)")
     run.add_argument("--devices", type=argument_types.fleet, default=1, metavar="COUNT", help=DEVICES_HELP)
     run.add_argument("--pace", type=argument_types.baud, metavar="BAUD", help="hold the line to this speed")
     _add_lead_fault(run)
-    run.add_argument("--speed", type=argument_types.speed, default=1.0, metavar="N|max", help=SPEED_HELP)
+    run.add_argument("--faults", type=argument_types.path, metavar="FILE", help="plan of what goes wrong, in TOML")
+    run.add_argument("--speed", type=argument_types.speed, default=1.0, metavar="N|max|manual", help=SPEED_HELP)
     run.add_argument("--nvm", type=argument_types.path, metavar="FILE", help=NVM_HELP)
     run.add_argument("--record", type=argument_types.path, metavar="FILE", help="write what is delivered, a JSON object a line")
+    run.add_argument("--trace", type=argument_types.path, nargs="?", const="-", metavar="FILE", help=TRACE_HELP)
+    run.add_argument("--control-fd", type=int, help=argparse.SUPPRESS)
+    run.add_argument("--control", type=argument_types.tcp_port, metavar="PORT", help=CONTROL_HELP)
+    run.add_argument("--control-token", type=argument_types.path, metavar="FILE", help=CONTROL_TOKEN_HELP)
     run.add_argument("--outlive-parent", action="store_true", help="go on when the process that started this ends")
+    _add_replay(commands)
     _add_plot(commands)
     _add_campaign(commands)
+    _add_lists(commands)
+    return parser
+
+
+def _add_lists(commands: Any) -> None:
     models = commands.add_parser("models", help="list the device models, or show one with its ranges and sources")
     models.set_defaults(action=_models)
     models.add_argument("name", nargs="?", metavar="NAME")
-    return parser
+    ctl = commands.add_parser("ctl", help="have a running device do something, over its control channel", **_UNREAD)
+    ctl.set_defaults(action=_ctl)
+    ctl.add_argument("words", nargs=argparse.REMAINDER)
+    faults = commands.add_parser("faults", help="list the faults that a plan can name, or show one, with their parameters")
+    faults.set_defaults(action=_faults)
+    faults.add_argument("name", nargs="?", metavar="NAME")
 
 
 def _add_port(run: argparse.ArgumentParser) -> None:
@@ -141,6 +178,22 @@ def _add_port(run: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--rfc2217", type=argument_types.tcp_port, metavar="PORT", help="the same, with a serial port's settings (RFC 2217)"
     )
+
+
+def _add_replay(commands: Any) -> None:
+    epilog = """\
+exit codes: 0 the host has sent what it sent then, to the end of the trace, 1 it has not, or has sent less, 2 wrong usage or no
+trace, 3 the port could not be had"""
+    words = "answer as a trace says, and tell where the host departs from it"
+    replay = commands.add_parser("replay", help=words, epilog=epilog)
+    replay.set_defaults(action=_replay)
+    replay.add_argument("trace", metavar="TRACE", help="what `run --trace FILE` has written")
+    _add_port(replay)
+    ignored = "field of a request that may differ, beside host_id and nonce; may be given again"
+    replay.add_argument(
+        "--ignore", type=argument_types.request_field, action="append", default=[], metavar="FIELD", help=ignored
+    )
+    replay.add_argument("--outlive-parent", action="store_true", help="go on when the process that started this ends")
 
 
 def _add_plot(commands: Any) -> None:
@@ -224,11 +277,31 @@ def _models(options: argparse.Namespace) -> None:
     print(describe(load(options.name)) if options.name else summary())
 
 
+def _faults(options: argparse.Namespace) -> None:
+    from ipg_emulator.faults.describe import listing
+
+    print(listing(options.name))
+
+
 def _campaign(options: argparse.Namespace) -> None:
     from ipg_emulator.campaign.command import run
 
     gc.enable()
     if code := run(options):
+        raise SystemExit(code)
+
+
+def _replay(options: argparse.Namespace) -> None:
+    from ipg_emulator.replay_command import run
+
+    if code := run(options):
+        raise SystemExit(code)
+
+
+def _ctl(options: argparse.Namespace) -> None:
+    from ipg_emulator.control.ctl import main
+
+    if code := main(options.words):
         raise SystemExit(code)
 
 
@@ -243,95 +316,7 @@ def _plot(options: argparse.Namespace) -> None:
     print(options.output)
 
 
-def _port(options: argparse.Namespace, number: int) -> Port:
-    """The port asked for, of the device of this number."""
-    if options.rfc2217 is not None:
-        from ipg_emulator.fleet import tcp_port_of
-        from ipg_emulator.ports.rfc2217 import Telnet
-        from ipg_emulator.ports.tcp import TcpPort
-
-        return TcpPort(tcp_port_of(options.rfc2217, number), Telnet)
-    if options.tcp is not None:
-        from ipg_emulator.fleet import tcp_port_of
-        from ipg_emulator.ports.tcp import TcpPort
-
-        return TcpPort(tcp_port_of(options.tcp, number))
-    from ipg_emulator.ports.pty import PtyPort
-
-    return PtyPort(_path(options, options.link, number))
-
-
-def _path(options: argparse.Namespace, path: str | None, number: int) -> str | None:
-    """What the device of this number gets of a path that was asked for."""
-    if path is None or options.devices == 1:
-        return path
-    from ipg_emulator.fleet import path_of
-
-    return path_of(path, number)
-
-
-def _station(options: argparse.Namespace, model: DeviceModel, number: int) -> Station:
-    """The device of this number, at its port."""
-    from ipg_emulator.factory import boot_finished_at, build_device
-    from ipg_emulator.image import build_on_image
-    from ipg_emulator.recording import SegmentFile
-    from ipg_emulator.runner import Station
-    from ipg_emulator.virtual import VirtualIpg
-
-    path = _path(options, options.record, number)
-    record = SegmentFile(path, model.name) if path else None
-    build = partial(build_device, model, seed=options.seed + number, lead_faults=dict(options.lead_fault), record=record)
-    nvm = _path(options, options.nvm, number)
-    firmware = build_on_image(nvm, build, _complain) if nvm else build()
-    port = _port(options, number)
-    if options.pace:
-        from ipg_emulator.ports.pacing import PacedPort
-
-        port = PacedPort(port, options.pace)
-    return Station(VirtualIpg(firmware), port, started_at=boot_finished_at(model), speed=options.speed)
-
-
-def _complain(words: str) -> None:
-    print(f"ipg-emulator: {words}", file=sys.stderr)
-
-
-def _show(stations: Sequence[Station]) -> StatusLine | None:
-    """Begin to say what happens: on a terminal by the status line that is returned, elsewhere by a line for each event."""
-    from ipg_emulator.console import EventLines, StatusLine, describe, describe_fleet
-
-    if not sys.stderr.isatty():
-        for number, station in enumerate(stations):
-            EventLines(station.ipg.firmware, label=f"[{number}] " if len(stations) > 1 else "")
-        return None
-    if len(stations) > 1:
-        return StatusLine(lambda _: describe_fleet([station.ipg.firmware for station in stations]))
-    (station,) = stations
-    return StatusLine(lambda real: describe(station.ipg.firmware, station.live_on(b"", real)))
-
-
 def _run(options: argparse.Namespace) -> None:
-    from ipg_emulator.model import load
-    from ipg_emulator.runner import Runner
+    from ipg_emulator.running import run
 
-    model = load(options.model)
-    if options.devices > 1:
-        from ipg_emulator.fleet import allow_open_files
-
-        allow_open_files(options.devices)
-    stations = [_station(options, model, number) for number in range(options.devices)]
-    runner = Runner(stations)
-    status = _show(stations)
-    if status:
-        runner.watch(status)
-    gc.freeze()
-    gc.enable()
-    kind = next((kind for kind in ("tcp", "rfc2217") if getattr(options, kind) is not None), "pty")
-
-    def say_ready() -> None:
-        print("\n".join(f"READY {kind} {station.port.address}" for station in stations), flush=True)
-
-    try:
-        runner.run(say_ready, outlive_parent=options.outlive_parent)
-    finally:
-        if status:
-            status.end()
+    run(options)

@@ -1,4 +1,4 @@
-"""The device's time while real time passes: as fast, so many times as fast, or from deadline to deadline.
+"""The device's time while real time passes: as fast, so many times as fast, from deadline to deadline, or not at all.
 
 However fast, each deadline is met in its order and at its own time. And a host is never outrun: what would follow from its
 silence in a session waits until it has been silent that long in real time.
@@ -15,6 +15,8 @@ MAXIMUM_SPEED = math.inf
 """From deadline to deadline, whenever nobody talks and once somebody has, until the battery is at its end: beyond it the device
 would soon be dead, and nobody could ask it anything any more.
 """
+MANUAL_SPEED = 0.0
+"""Time stands still, but for what it is told to pass."""
 
 QUIET_US = 50_000
 """At maximum speed, time goes on in real time for so long after each byte, so that the host can answer."""
@@ -48,6 +50,10 @@ class Clock(Protocol):
         """The device's time, as far as steady passing has brought it."""
         ...
 
+    def set(self, now: int, real: int) -> None:
+        """Go on from another time of the device."""
+        ...
+
     def talked(self, heard: bytes, real: int) -> None:
         """Take note that the host or the device has said something."""
         ...
@@ -69,12 +75,37 @@ class RealTime:
     def read(self, real: int) -> int:
         return real + self._ahead
 
+    def set(self, now: int, real: int) -> None:
+        self._ahead = now - real
+
     def talked(self, heard: bytes, real: int) -> None:
         """Nothing is faster than the host."""
 
     def sleep_us(self, device: Living, real: int) -> float | None:
         at = device.wake_at()
         return None if at is None else max(0, at - real - self._ahead)
+
+
+class ManualTime:
+    """Time stands still until it is set. What arrives is answered at once, as far as that takes no time."""
+
+    def __init__(self, *, started_at: int) -> None:
+        self._now = started_at
+
+    def pass_time(self, device: Living, real: int) -> tuple[int, bytes]:  # noqa: ARG002 - it does not pass
+        return self._now, b""
+
+    def read(self, real: int) -> int:  # noqa: ARG002
+        return self._now
+
+    def set(self, now: int, real: int) -> None:  # noqa: ARG002
+        self._now = now
+
+    def talked(self, heard: bytes, real: int) -> None:
+        """That changes no time."""
+
+    def sleep_us(self, device: Living, real: int) -> float | None:  # noqa: ARG002
+        return None
 
 
 class ScaledTime:
@@ -107,6 +138,10 @@ class ScaledTime:
 
     def read(self, real: int) -> int:
         return self._reach(real)[0]
+
+    def set(self, now: int, real: int) -> None:
+        self._now, self._real, self._is_at_end = now, real, False
+        self._awaited, self._awaited_until_real = None, real
 
     def talked(self, heard: bytes, real: int) -> None:
         mid_frame = heard and not heard.endswith(b"\0")
@@ -154,6 +189,8 @@ class ScaledTime:
 def clock_at(speed: float, *, started_at: int, real_clock: Callable[[], int]) -> Clock:
     """The clock for a speed; the device's time goes on from `started_at`."""
     real = real_clock()
+    if speed == MANUAL_SPEED:
+        return ManualTime(started_at=started_at)
     if speed == 1:
         return RealTime(started_at=started_at, real=real)
     return ScaledTime(speed, started_at=started_at, real=real, real_clock=real_clock)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from ipg_emulator.argument_types import HIGHEST_PORT
+from ipg_emulator.launch import LIVE_TRACE, NETWORK_KINDS, NewDevice, Wanted
 from ipg_emulator.ports import PortError
 
 PLACE = "{}"
@@ -9,7 +13,6 @@ PLACE = "{}"
 FILES_OF_A_DEVICE = 6
 """At most: two ends of its port, and a lock, a record and an image with its own."""
 FILES_OF_THE_PROCESS = 32
-LAST_TCP_PORT = 65_535
 
 
 def path_of(path: str, number: int) -> str:
@@ -24,11 +27,32 @@ def tcp_port_of(first: int, number: int) -> int:
         PortError: there are no ports that high.
     """
     port = first and first + number
-    if port > LAST_TCP_PORT:
-        raise PortError(
-            f"from port {first} on there are {LAST_TCP_PORT - first + 1} ports; begin lower, or with 0 for any free"
-        )
+    if port > HIGHEST_PORT:
+        raise PortError(f"from port {first} on there are {HIGHEST_PORT - first + 1} ports; begin lower, or with 0 for any free")
     return port
+
+
+def numbered(first: Wanted, devices: int) -> list[Wanted]:
+    """So many devices like the first: each with a seed, a port and files of its own, but all from the same snapshot.
+
+    Raises:
+        PortError: there are no ports that high.
+    """
+    return [_of_number(first, number) for number in range(devices)]
+
+
+def _of_number(first: Wanted, number: int) -> Wanted:
+    changed: dict[str, object] = {
+        name: path_of(path, number)
+        for name in ("link", "record", "trace")
+        if (path := getattr(first, name)) is not None and path != LIVE_TRACE
+    }
+    changed |= {kind: tcp_port_of(port, number) for kind in NETWORK_KINDS if (port := getattr(first, kind)) is not None}
+    device = first.device
+    if isinstance(device, NewDevice):
+        nvm = device.nvm and path_of(device.nvm, number)
+        changed["device"] = msgspec.structs.replace(device, seed=device.seed + number, nvm=nvm)
+    return msgspec.structs.replace(first, **changed)
 
 
 def allow_open_files(devices: int) -> None:
@@ -46,7 +70,7 @@ def allow_open_files(devices: int) -> None:
     if hard != resource.RLIM_INFINITY and needed > hard:
         most = max(1, (hard - FILES_OF_THE_PROCESS) // FILES_OF_A_DEVICE)
         raise PortError(
-            f"--devices {devices} needs {needed} open files, and this process may have {hard}: run at most {most}, "
+            f"{devices} devices need {needed} open files, and this process may have {hard}: run at most {most}, "
             f"or raise the hard limit (`ulimit -Hn {needed}` as root)"
         )
     if soft != resource.RLIM_INFINITY and needed > soft:

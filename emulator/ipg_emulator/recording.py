@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterator
 
 import msgspec
 
+from ipg_emulator.appending import AppendedFile
 from ipg_emulator.board import Segment
 
 
@@ -26,9 +25,8 @@ class SegmentFile:
         Raises:
             OSError: it cannot be written.
         """
-        self._path = path
         self._head = msgspec.json.encode(Head(model_name)) + b"\n"
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        self._file = AppendedFile(path)
 
     def __call__(self, segment: Segment) -> None:
         """Write one segment.
@@ -37,12 +35,7 @@ class SegmentFile:
             OSError: the disk is full, or the file is gone.
         """
         line, self._head = self._head + msgspec.json.encode(segment) + b"\n", b""
-        try:
-            written = os.write(self._descriptor, line)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self._path) from None
-        if written < len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
+        self._file.write(line)
 
 
 def read_segments(path: str, model_name: str) -> Iterator[Segment]:

@@ -1,8 +1,9 @@
-"""How wide the terminal is, found without `shutil`, whose import every start would pay for."""
+"""The terminal: its width, found without `shutil`, whose import every start would pay for, and a line of complaint on it."""
 
 from __future__ import annotations
 
 import os
+import sys
 
 DEFAULT_COLUMNS = 80
 
@@ -13,3 +14,8 @@ def columns(descriptor: int) -> int:
         return os.get_terminal_size(descriptor).columns or DEFAULT_COLUMNS
     except OSError:
         return DEFAULT_COLUMNS
+
+
+def complain(words: str) -> None:
+    """Say in a line what is wrong."""
+    print(f"ipg-emulator: {words}", file=sys.stderr)

@@ -5,7 +5,9 @@ Bytes in, bytes out, and a time to be woken, like the firmware alone; `now` is m
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from ipg_protocol.trace import Record, Towards
@@ -13,6 +15,7 @@ from ipg_protocol.trace import Record, Towards
 from ipg_emulator.firmware import Firmware
 
 if TYPE_CHECKING:
+    from ipg_emulator.snapshot import Snapshot
     from ipg_emulator.surroundings import Surroundings
 
 Watcher = Callable[[Record], None]
@@ -26,7 +29,7 @@ class Faults(Protocol):
         ...
 
     def take(self, to: Towards, now: int) -> bytes:
-        """The bytes that have arrived by `now`."""
+        """Bytes that have arrived by `now`. Of those for the device, some at a time: none are left once there are none."""
         ...
 
     def wake_at(self) -> int | None:
@@ -42,10 +45,15 @@ class VirtualIpg:
     """A device in its world. Without faults it is the firmware and no more."""
 
     def __init__(self, firmware: Firmware) -> None:
-        self.firmware = firmware
+        self.firmware: Firmware = firmware
         self.faults: Faults | None = None
         self.watchers: list[Watcher] = []
         """Called with every record of the trace, as it happens."""
+        self.turned_back: list[Callable[[VirtualIpg, int], None]] = []
+        """Called when the device goes on from a snapshot, at its time: what has happened since has not."""
+        self.silences: Counter[str] = Counter()
+        """How often bytes were dropped, ignored or altered, by why."""
+        firmware.ignored.append(self._ignored)
 
     @property
     def surroundings(self) -> Surroundings:
@@ -84,9 +92,9 @@ class VirtualIpg:
     def _wake_all(self, faults: Faults, now: int) -> None:
         faults.wake(now)
         self.firmware.wake(now)
-        arrived = faults.take(Towards.DEVICE, now)
-        if arrived:
+        while arrived := faults.take(Towards.DEVICE, now):
             self.firmware.receive(arrived, now)
+            faults.put(Towards.HOST, self.firmware.take_output(now), now)
         faults.put(Towards.HOST, self.firmware.take_output(now), now)
 
     def take_output(self, now: int) -> bytes:
@@ -105,10 +113,15 @@ class VirtualIpg:
 
     def tell(self, to: Towards, data: bytes, now: int, why: str = "") -> None:
         """Put bytes on record; with `why`, what became of them instead of passing."""
+        if why and data:
+            self.silences[why] += 1
         if self.watchers and data:
             record = Record(now, to, data, why)
             for watcher in self.watchers:
                 watcher(record)
+
+    def _ignored(self, to: Towards, data: bytes, why: str, now: int) -> None:
+        self.tell(to, data, now, f"device: {why}")
 
     @property
     def is_at_end(self) -> bool:
@@ -123,6 +136,19 @@ class VirtualIpg:
         """Take the power away: what is being delivered ends."""
         self.firmware.power_off(now)
 
+    def restore(self, snapshot: Snapshot) -> int:
+        """Go on from a snapshot of this device, at the time that is returned. Whoever looks on stays.
+
+        Raises:
+            SnapshotError: it is of another device, or no snapshot; nothing has changed.
+        """
+        from ipg_emulator.snapshot import put_back
+
+        now = put_back(snapshot, self)
+        for forget in self.turned_back:
+            forget(self, now)
+        return now
+
 
 class Subject(Protocol):
     """A virtual device and whoever keeps its time: a station at its port, or an `ipg://` port in this process."""
@@ -130,10 +156,38 @@ class Subject(Protocol):
     @property
     def ipg(self) -> VirtualIpg: ...
 
+    @property
+    def passes_by_itself(self) -> bool:
+        """Whether time goes on without anybody's doing, so that to wait is enough."""
+        ...
+
+    def exclusively(self) -> AbstractContextManager[object]:
+        """Keep all other threads from the device meanwhile."""
+        ...
+
     def present(self) -> int:
-        """Bring the device up to the present, and say when that is."""
+        """Bring the device up to the present, and say when that is; what it has to say goes out.
+
+        Call it before something is done to the device, and once more after.
+        """
         ...
 
     def advance(self, seconds: float) -> None:
         """Let so much of the device's time pass at once, deadline by deadline."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """The device as it is at the present.
+
+        Raises:
+            SnapshotError: something in it cannot be kept.
+        """
+        ...
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot of this device, at its time.
+
+        Raises:
+            SnapshotError: it is of another device, or no snapshot; nothing has changed.
+        """
         ...

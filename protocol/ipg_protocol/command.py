@@ -82,7 +82,7 @@ def _refusals(
     if optional:
         implied.add(Status.NOT_SUPPORTED)
     if issubclass(request, Change):
-        implied.add(Status.OUT_OF_RANGE)  # transaction 0
+        implied |= {Status.OUT_OF_RANGE, Status.STORAGE_FAILED}  # transaction 0; it could not be made to last
     if role is not None:
         implied |= {Status.NO_SESSION, Status.ID_REUSED, Status.STALE, Status.ABORTED}
     if role:
@@ -103,7 +103,7 @@ def command(
     """Declare a request: who may send it (None: anyone, without a session), in which states, how it may be refused, and
     whether a model may lack it.
 
-    Refusals that follow from the rest (malformed, no session, role, state, transaction 0) need not be named.
+    Refusals that follow from the rest (malformed, no session, role, state, transaction 0, storage) need not be named.
     """
 
     def declare(cls: type[Q]) -> type[Q]:

@@ -26,6 +26,7 @@ OUT_OF_REACH = {
     "REQ-PRT-001": "one port is all that a run has",
     "REQ-RST-005": "no command takes the power away",
     "REQ-STG-001": "no command damages the storage",
+    "REQ-STG-002": "no command wears the storage out",
     "REQ-USE-001": "the use period takes days",
 }
 

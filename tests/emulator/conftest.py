@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
+from random import Random
 from typing import Any, TypeVar
 
 import pytest
+from ipg_emulator.clock import advance
 from ipg_emulator.factory import boot_finished_at, build_device
+from ipg_emulator.faults.fault import Condition, Fault
+from ipg_emulator.faults.injector import Injector
+from ipg_emulator.faults.plan import FaultPlan
+from ipg_emulator.handle import Handle, local
 from ipg_emulator.model import DeviceModel, load
+from ipg_emulator.ports.in_process import InProcess, Passing
+from ipg_emulator.virtual import VirtualIpg
 from ipg_protocol import FrameReader, Kind, Reply, Role, Status, decode_event, decode_reply, encode_frame, request_frame
 from ipg_protocol.command import Request
 from ipg_protocol.commands.session import OpenSession
+from ipg_protocol.commands.therapy import StartTherapy
 from ipg_protocol.frame import Frame
+from ipg_protocol.trace import Record
 from ipg_protocol.wire import Message
 
 R = TypeVar("R", bound=Message)
@@ -83,6 +93,13 @@ class Bench:
         self.now = end
         self.firmware.wake(end)
 
+    def begin(self, fault: Condition) -> Callable[[], None]:
+        """Let a condition begin at once; what is returned ends it, at the time it then is."""
+        ipg = VirtualIpg(self.firmware)
+        fault.check(ipg)
+        undo = fault.begin(ipg, self.now, Random(1))
+        return lambda: undo(self.now) if undo else None
+
     def happened(self, kind: type[R]) -> list[R]:
         """The events of a kind so far, each once however often it was sent."""
         self.frames()
@@ -104,3 +121,117 @@ def bench(make_bench: Callable[..., Bench]) -> Bench:
     made = make_bench()
     made.open()
     return made
+
+
+class Wire:
+    """A virtual device with what goes wrong with it, and what its host hears and when."""
+
+    def __init__(self, *faults: Fault, model: str = "scs-rechargeable", seed: int = 0, plan_seed: int = 0) -> None:
+        """Without faults, there is nothing between the device and its host."""
+        self.ipg = VirtualIpg(build_device(load(model), seed=seed))
+        self.started = self.now = boot_finished_at(self.ipg.firmware.model)
+        self.told: list[Record] = []
+        self.ipg.watchers.append(self.told.append)
+        self.heard: list[tuple[int, bytes]] = []
+        """The times in microseconds from the start, and the bytes."""
+        self._request_ids = count(1)
+        if faults:
+            self.ipg.faults = Injector(self.ipg, FaultPlan(plan_seed, faults), seed, now=self.now)
+
+    @property
+    def faults(self) -> Injector:
+        assert isinstance(self.ipg.faults, Injector)
+        return self.ipg.faults
+
+    @property
+    def device(self) -> Any:
+        return self.ipg.firmware.device
+
+    def write(self, data: bytes) -> None:
+        self.ipg.receive(data, self.now)
+        self._hear(self.now, self.ipg.take_output(self.now))
+
+    def send(self, *requests: Request[Any]) -> None:
+        """Send requests at once, numbered on from the last, and give them no time."""
+        self.write(b"".join(encode_frame(request_frame(request, next(self._request_ids))) for request in requests))
+
+    def advance(self, seconds: float) -> None:
+        end = self.now + round(seconds * 1_000_000)
+        for at, said in advance(self.ipg, self.now, end):
+            self._hear(at, said)
+        self.now = end
+        self.ipg.wake(end)
+        self._hear(end, self.ipg.take_output(end))
+
+    def _hear(self, at: int, said: bytes) -> None:
+        if said:
+            self.heard.append((at - self.started, said))
+
+    def frames(self) -> list[tuple[int, Frame]]:
+        """The good frames that the host has heard, and when, in milliseconds from the start."""
+        reader = FrameReader()
+        return [(at // 1000, frame) for at, data in self.heard for frame in reader.feed(data, at)]
+
+    def replies(self) -> list[tuple[int, int, Reply]]:
+        """The replies among them: when, to which request id, and what they say."""
+        return [(at, frame.request_id, decode_reply(frame)) for at, frame in self.frames() if frame.kind is Kind.RESPONSE]
+
+    def struck(self) -> list[tuple[str, str]]:
+        """What faults have done to bytes, as the trace tells it: where the bytes were to go, and why."""
+        return [(record.to, record.why) for record in self.told if "(fault" in record.why]
+
+
+@pytest.fixture
+def wire() -> type[Wire]:
+    return Wire
+
+
+class Watched:
+    """A device in this process with its handle, and a host that numbers its requests."""
+
+    def __init__(self, model: DeviceModel, passing: Passing = Passing.PACED, **build: Any) -> None:
+        ipg = VirtualIpg(build_device(model, **build))
+        self.device = InProcess(ipg, started_at=boot_finished_at(model), passing=passing)
+        self.handle: Handle = local(self.device)
+        self._request_ids = count(1)
+        self._transactions = count(1)
+
+    def transaction(self) -> int:
+        return next(self._transactions)
+
+    def send(self, request: Request[Any], request_id: int | None = None) -> None:
+        number = next(self._request_ids) if request_id is None else request_id
+        self.device.write(encode_frame(request_frame(request, number)))
+
+    def frames(self, within: float = 0.0) -> list[Frame]:
+        """What the device says within so many seconds."""
+        return FrameReader().feed(self.device.read(65_536, within), 0)
+
+    def reply(self, request: Request[Any]) -> Reply:
+        """The one reply to a request, whatever it says."""
+        self.send(request)
+        (frame,) = [frame for frame in self.frames() if frame.kind is Kind.RESPONSE]
+        return decode_reply(frame)
+
+    def open(self, role: Role = Role.SERVICE) -> None:
+        assert self.reply(OpenSession(role, host_id=7, nonce=1)).status is Status.OK
+        self._request_ids = count(1)
+
+    def start(self) -> None:
+        """Deliver the active program."""
+        self.open()
+        assert self.reply(StartTherapy(self.transaction())).status is Status.OK
+
+
+@pytest.fixture
+def make_watched() -> Callable[..., Watched]:
+    def make(model: str = "scs-rechargeable", **build: Any) -> Watched:
+        return Watched(load(model), **build)
+
+    return make
+
+
+@pytest.fixture
+def watched(make_watched: Callable[..., Watched]) -> Watched:
+    """An SCS device in virtual time, that is watched from the start."""
+    return make_watched()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ipg_emulator.board import Drive
 from ipg_emulator.board.assembly import VirtualBoard, build_board
@@ -81,11 +81,18 @@ def at_its_end(model, history, step_us: int | None = None) -> tuple[VirtualBoard
             volts = curve.at((before[2] + after[2]) / 2)[0] / 1e6
             given_energy += (after[0] - before[0]) * volts
             received_energy += (after[1] - before[1]) * volts
+        watch_charger(board, end)
         now = end
         consumed = board.power.consumed_nanocoulombs(now)
         act(board, model, deed, now)
         given_energy += (board.power.consumed_nanocoulombs(now) - consumed) * curve.at(board.power.depth_permille(now))[0] / 1e6
     return board, now, given_energy, received_energy
+
+
+def watch_charger(board: VirtualBoard, until: int) -> None:
+    """Look at the charger whenever it wants to be looked at, as the firmware does: only so does it go from stage to stage."""
+    while board.charger is not None and (at := board.charger.wake_at()) is not None and at <= until:
+        board.charger.read(at)
 
 
 def charge_put_in(board: VirtualBoard, now: int) -> float:
@@ -121,6 +128,7 @@ def test_no_part_of_the_account_is_ever_negative(name: str, history) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(FAMILY, deeds, st.integers(HOUR, 3 * DAY))
+@example("scs-rechargeable", [(SECOND, ("charge", 400, False)), (10 * DAY, ("sleep", 0, True))], HOUR)
 def test_how_often_the_account_is_asked_for_moves_no_more_than_the_voltage_of_a_stretch(name: str, history, step: int) -> None:
     model = MODELS[name]
     # what resistance takes goes with the square of the current, so nothing may come all at once
@@ -130,8 +138,10 @@ def test_how_often_the_account_is_asked_for_moves_no_more_than_the_voltage_of_a_
     at = 0
     for wait, deed in history:
         for moment in range(at, at + wait, step):
+            watch_charger(asked, moment)
             asked.power.energy(moment)
         at += wait
+        watch_charger(asked, at)
         act(asked, model, deed, at)
     if once.power.read(now).charge_permille:
         account = once.power.energy(now)

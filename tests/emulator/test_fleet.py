@@ -104,7 +104,7 @@ def test_a_hard_limit_that_is_too_low_is_named_with_what_would_fit():
     told = subprocess.run(limited, capture_output=True, text=True, check=False, timeout=20)
     assert told.returncode == 3
     assert told.stderr == (
-        "ipg-emulator: --devices 1000 needs 6032 open files, and this process may have 200: run at most 28, "
+        "ipg-emulator: 1000 devices need 6032 open files, and this process may have 200: run at most 28, "
         "or raise the hard limit (`ulimit -Hn 6032` as root)\n"
     )
 

@@ -83,13 +83,13 @@ def test_the_device_says_what_the_readme_shows(device: list[str]) -> None:
     assert _shape("".join(device)) == _shape(DEVICES[0].shown)
 
 
-@pytest.mark.parametrize("command", OTHERS, ids=lambda command: command.line)
-def test_a_command_prints_what_the_readme_shows(
-    command: Command, device: list[str], place: Path, environment: dict[str, str]
-) -> None:
-    done = _run(["bash", "-c", command.line], place, environment)
-    assert _shape(done.stdout) == _shape(command.shown)
-    assert done.returncode == 0
+@pytest.mark.timeout(90)
+def test_the_commands_print_what_the_readme_shows(device: list[str], place: Path, environment: dict[str, str]) -> None:
+    """One after the other, as they stand: what a command shows depends on those before it."""
+    for command in OTHERS:
+        done = _run(["bash", "-c", command.line], place, environment)
+        assert _shape(done.stdout) == _shape(command.shown), command.line
+        assert done.returncode == 0
 
 
 @pytest.mark.parametrize("number", range(len(_blocks("python"))))

@@ -186,6 +186,8 @@ class Flash(Protocol):
     page_count: int
     page_bytes: int
     unit_bytes: int
+    is_writable: bool
+    """As its status register says: whether `program` and `erase` do anything."""
 
     def read(self, address: int, size: int) -> bytes: ...
 
@@ -195,6 +197,18 @@ class Flash(Protocol):
 
     def erase(self, page: int) -> None:
         """Set a page to 0xFF."""
+        ...
+
+
+class Clock(Protocol):
+    """The real-time clock: it counts microseconds, as its crystal has them."""
+
+    def read(self, now: int) -> int:
+        """What it has counted by `now`."""
+        ...
+
+    def when(self, reading: int) -> int:
+        """The first moment at which it reads so much or more, if it goes on as it does."""
         ...
 
 
@@ -213,6 +227,8 @@ class Board(Protocol):
     def charger(self) -> Charger | None: ...
     @property
     def amplifier(self) -> Amplifier | None: ...
+    @property
+    def clock(self) -> Clock: ...
     @property
     def magnet_present(self) -> bool: ...
     def temperature_millicelsius(self, now: int) -> int: ...

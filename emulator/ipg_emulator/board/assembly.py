@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from random import Random
 
 import msgspec
@@ -12,6 +13,7 @@ from ipg_emulator.board.amplifier import EcapAmplifier
 from ipg_emulator.board.battery import Battery
 from ipg_emulator.board.case import Case
 from ipg_emulator.board.charger import InductiveCharger
+from ipg_emulator.board.clock import RealTimeClock
 from ipg_emulator.board.discharge import DischargeCurve, mean_millivolts
 from ipg_emulator.board.electrodes import ElectrodeArray
 from ipg_emulator.board.flash import FlashMemory
@@ -26,16 +28,28 @@ from ipg_emulator.patient.tissue import grow
 
 
 class VirtualBoard(msgspec.Struct):
-    """The parts of one device, in one patient. A magnet is laid on by setting `magnet_present`."""
+    """The parts of one device, in one patient. A magnet is laid on, or taken away, by setting `magnet_present`."""
 
     electrodes: Leads
     output: CurrentOutput
     power: Battery
     patient: Patient
     flash: Flash
+    clock: RealTimeClock
     charger: InductiveCharger | None = None
     amplifier: EcapAmplifier | None = None
-    magnet_present: bool = False
+    magnet_laid_on: bool = False
+    magnets_held: int = 0
+    """Magnets that do not go away with the one that is laid on."""
+
+    @property
+    def magnet_present(self) -> bool:
+        """Whether a magnet is there."""
+        return self.magnet_laid_on or self.magnets_held > 0
+
+    @magnet_present.setter
+    def magnet_present(self, present: bool) -> None:
+        self.magnet_laid_on = present
 
     def temperature_millicelsius(self, now: int) -> int:
         """Of the case: the patient's, and what charging adds."""
@@ -79,7 +93,9 @@ def build_board(
     output = CurrentOutput(model, electrodes, battery_millivolts, record)
     battery = Battery(model.battery, output, charge_permille)
     charger = _charger(model, battery, patient)
-    return VirtualBoard(electrodes, output, battery, patient, flash or FlashMemory(), charger, _amplifier(model, patient, seed))
+    amplifier = _amplifier(model, patient, seed)
+    memory, clock = flash or FlashMemory(), RealTimeClock()
+    return VirtualBoard(electrodes, output, battery, patient, memory, clock, charger, amplifier)
 
 
 def _leads(model: DeviceModel, patient: Patient, seed: int) -> Leads:
@@ -93,9 +109,13 @@ def _charger(model: DeviceModel, battery: Battery, patient: Patient) -> Inductiv
         return None
     profile = Profile(model.charging, DischargeCurve(model.battery.open_circuit))
     case = Case(model.charging.heating_seconds * 1_000_000)
-    charger = InductiveCharger(model.charging, profile, battery, case, lambda: patient.temperature_millicelsius)
+    charger = InductiveCharger(model.charging, profile, battery, case, partial(_body_millicelsius, patient))
     battery.charge_from(charger)
     return charger
+
+
+def _body_millicelsius(patient: Patient) -> int:
+    return patient.temperature_millicelsius
 
 
 def _amplifier(model: DeviceModel, patient: Patient, seed: int) -> EcapAmplifier | None:

@@ -67,6 +67,8 @@ class Battery:
         self._cell = cell
         self._therapy = therapy
         self._source: ChargeSource = NoSource()
+        self.drop_millivolts = 0
+        """What is lost on the way from the cell to the electronics, as at a bad contact."""
         self._curve = DischargeCurve(cell.open_circuit)
         self._new_nanocoulombs = cell.capacity_milliamp_hours * NANOCOULOMBS_PER_MILLIAMP_HOUR
         self._put_in_at = 0
@@ -86,8 +88,8 @@ class Battery:
 
     def read(self, now: int) -> BatteryReading:
         depth = self.depth_permille(now)
-        drain_microamps = self._idle_nanoamps / 1000 + self._therapy.battery_microamps(now)
-        terminal_millivolts = max(0, round(self._terminal_millivolts(depth, drain_microamps, now)))
+        drain_microamps = self._drain_microamps(now)
+        terminal_millivolts = max(0, round(self._terminal_millivolts(depth, drain_microamps, now)) - self.drop_millivolts)
         if abs(depth - self._ledger.last.depth_permille) >= 1:
             self.energy(now)
         return BatteryReading(terminal_millivolts, round(1000 - depth), round(drain_microamps))
@@ -121,6 +123,17 @@ class Battery:
         self._missing_at_first = -self.consumed_nanocoulombs(now)
         self._ledger.last = self._taken(now)
 
+    def jump_to(self, depth_permille: float, now: int) -> None:
+        """Be at another depth of discharge at once: charge is gone that nothing has drawn, or there that nothing put in."""
+        self.energy(now)
+        missing = depth_permille / 1000 * self.capacity_nanocoulombs(now)
+        self._missing_at_first += missing - self._missing_nanocoulombs(now)
+        self._ledger.last = self._taken(now)
+
+    def depth_at(self, millivolts: int, now: int) -> float:
+        """The depth of discharge, in permille, at which the present drain takes the voltage down to `millivolts`."""
+        return self._curve.depth_at(millivolts + self.drop_millivolts, self._drain_microamps(now))
+
     def settle(self, now: int) -> None:
         """Forget what was drawn from an empty cell, or put into a full one: the next charge counts from its true bounds."""
         self.energy(now)
@@ -151,6 +164,9 @@ class Battery:
     def energy(self, now: int) -> EnergyAccount:
         """The account from time 0 up to `now`, over all cells. It holds while the cell is not empty."""
         return self._ledger.book(self._taken(now))
+
+    def _drain_microamps(self, now: int) -> float:
+        return self._idle_nanoamps / 1000 + self._therapy.battery_microamps(now)
 
     def _terminal_millivolts(self, depth: float, drain_microamps: float, now: int) -> float:
         held = self._source.held_millivolts(now)

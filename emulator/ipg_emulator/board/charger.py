@@ -48,7 +48,8 @@ class InductiveCharger:
         self._body_millicelsius = body_millicelsius
         self._state: ChargingState = ChargingState.ABSENT
         self._is_reviving = False
-        self._coupling_permille = 0
+        self._placed_permille = 0
+        self._misalignments: list[int] = []
         self._body_seen_millicelsius = 0
         self._current = Decay()
         self._received_nanocoulombs = 0.0
@@ -59,12 +60,33 @@ class InductiveCharger:
     def place(self, coupling_permille: int, now: int) -> None:
         """Lay the external charger over the implant, or move it; 0 to 1000, of perfect alignment."""
         self._advance(now)
-        self._coupling_permille = coupling_permille
+        self._placed_permille = coupling_permille
         self._change(now)
 
     def remove(self, now: int) -> None:
         """Take the external charger away."""
         self.place(0, now)
+
+    def misalign(self, most_permille: int, now: int) -> None:
+        """Let the coils couple no better than so, wherever the charger is laid."""
+        self._advance(now)
+        self._misalignments.append(most_permille)
+        self._change(now)
+
+    def realign(self, most_permille: int, now: int) -> None:
+        """End one such misalignment."""
+        self._advance(now)
+        self._misalignments.remove(most_permille)
+        self._change(now)
+
+    def cell_changed(self, now: int) -> None:
+        """Look at the cell anew, which has more or less charge all of a sudden."""
+        self._advance(now)
+        self._change(now)
+
+    @property
+    def _coupling_permille(self) -> int:
+        return min([self._placed_permille, *self._misalignments])
 
     # What the firmware sees
 

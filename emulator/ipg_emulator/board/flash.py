@@ -31,6 +31,7 @@ class FlashMemory:
         page_bytes: int = PAGE_BYTES,
         unit_bytes: int = UNIT_BYTES,
     ) -> None:
+        self.is_writable = True
         self.page_count = page_count
         self.page_bytes = page_bytes
         self.unit_bytes = unit_bytes
@@ -39,6 +40,11 @@ class FlashMemory:
         self._buffer = bytearray(bytes(needed)) if buffer is None else buffer
         if len(self._buffer) < needed:
             raise FlashError(f"a buffer of {len(self._buffer)} bytes is shorter than the {needed} of this flash")
+
+    @property
+    def buffer(self) -> bytearray | mmap.mmap:
+        """What its bytes are kept in."""
+        return self._buffer
 
     def read(self, address: int, size: int) -> bytes:
         """The bytes from an address on."""

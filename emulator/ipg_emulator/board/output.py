@@ -36,7 +36,8 @@ class CurrentOutput:
         self._stage = model.output
         self._electrodes = electrodes
         self._battery_millivolts = battery_millivolts
-        self._record = record
+        self.listeners: list[Record] = [] if record is None else [record]
+        """Called with every stretch of output once it is over or replaced."""
         self._running: list[tuple[Drive, Circuit]] = []
         self._set_at = 0
         self._supply_millivolts = 0.0
@@ -75,7 +76,7 @@ class CurrentOutput:
         self._supply_millivolts = self._needed_millivolts()
 
     def flush(self, now: int) -> None:
-        """Account for, and report to the record, what the drives under way have delivered up to `now`."""
+        """Account for, and report to the listeners, what the drives under way have delivered up to `now`."""
         since, supply = self._set_at, self._supply_millivolts
         for drive, circuit in self._running:
             begin = since if since > drive.start else drive.start
@@ -84,10 +85,24 @@ class CurrentOutput:
                 area, delivered = drive.settings.area, circuit.account(moments(drive, begin, end), supply)
                 self._accounts[area] = self._accounts.get(area, _NO_ACCOUNT).plus(delivered)
                 self._settled = self._settled.plus(delivered)
-                if self._record is not None:
-                    self._record(Segment(cut(drive, begin, end), circuit.load))
+                for listener in self.listeners:
+                    listener(Segment(cut(drive, begin, end), circuit.load))
         self._set_at = now
         self._over.clear()
+
+    @property
+    def reported_until(self) -> int:
+        """Up to when the listeners know what was delivered."""
+        return self._set_at
+
+    def under_way(self, now: int) -> list[Segment]:
+        """What was delivered since then, up to `now`; to look at it changes nothing."""
+        found: list[Segment] = []
+        for drive, circuit in self._running:
+            begin, end = max(self._set_at, drive.start), now if drive.until is None else min(now, drive.until)
+            if end > begin:
+                found.append(Segment(cut(drive, begin, end), circuit.load))
+        return found
 
     def delivered_microamps(self, area: int, now: int) -> int:
         return sum(

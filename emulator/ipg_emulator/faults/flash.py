@@ -1,11 +1,17 @@
-"""Power that fails in a storage write: before, inside or after any one of them."""
+"""Flash whose power fails before, inside or after a write, and flash that is worn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, unique
+from typing import TYPE_CHECKING
 
+from ipg_emulator.board import Flash
 from ipg_emulator.board.flash import FlashMemory
+from ipg_emulator.faults.layer import Layer
+
+if TYPE_CHECKING:
+    from ipg_emulator.faults.fault import Chance
 
 Bits = Callable[[int], int]
 """So many random bits: `getrandbits` of a seeded generator."""
@@ -32,6 +38,7 @@ class FailingFlash:
     """
 
     def __init__(self, flash: FlashMemory, bits: Bits, *, at: int | None = None, moment: Moment = Moment.BEFORE) -> None:
+        self.is_writable = True
         self.page_count = flash.page_count
         self.page_bytes = flash.page_bytes
         self.unit_bytes = flash.unit_bytes
@@ -74,3 +81,34 @@ class FailingFlash:
     def _tear_erasure(self, page: int) -> None:
         self._flash.erase(page)
         self._flash.tear(page * self.page_bytes, self._bits(8 * self.page_bytes).to_bytes(self.page_bytes, "little"))
+
+
+class WornFlash(Layer[Flash]):
+    """A flash memory near or beyond its end: of each write some bits may not hold, or nothing can be written any more."""
+
+    def __init__(self, inner: Flash, chance: Chance, *, weak: float, bits: int, dead: bool) -> None:
+        super().__init__(inner)
+        self.is_writable = inner.is_writable and not dead
+        self.page_count = inner.page_count
+        self.page_bytes = inner.page_bytes
+        self.unit_bytes = inner.unit_bytes
+        self._chance = chance
+        self._weak = weak
+        self._bits = bits
+
+    def read(self, address: int, size: int) -> bytes:
+        return self.inner.read(address, size)
+
+    def program(self, address: int, data: bytes) -> None:
+        if self._weak and self._chance.random() < self._weak:
+            data = self._weakened(data)
+        self.inner.program(address, data)
+
+    def erase(self, page: int) -> None:
+        self.inner.erase(page)
+
+    def _weakened(self, data: bytes) -> bytes:
+        number = int.from_bytes(data, "little")
+        for _ in range(self._bits):
+            number ^= 1 << self._chance.randrange(8 * len(data))
+        return number.to_bytes(len(data), "little")

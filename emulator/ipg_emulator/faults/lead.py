@@ -1,10 +1,13 @@
-"""Broken leads: a fractured conductor, one that opens in some postures, and breached insulation. They can come and go."""
+"""Broken leads: a fractured conductor, one that opens in some postures, breached insulation, and impedance that drifts.
+
+They can come and go.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ipg_protocol.commands.programs import ContactShare
+from ipg_protocol.commands.programs import CASE_CONTACT, ContactShare
 
 from ipg_emulator.board import Electrodes, Load, PairReading
 from ipg_emulator.model import DeviceModel
@@ -14,6 +17,7 @@ FRACTURE_OHMS = 100e6
 SHORT_OHMS = 30.0
 BREACH_OHMS = 200.0
 """Of insulation that leaks without being a short."""
+HOUR_US = 3_600_000_000
 OPENING_POSTURES = frozenset({"sitting", "supine"})
 """Where an intermittent contact opens unless it is said otherwise: not as the patient stands at first."""
 
@@ -85,6 +89,46 @@ class ShuntedContact:
         return ohms * self._shunt_ohms / (ohms + self._shunt_ohms)
 
 
+class DriftingContacts:
+    """Contacts whose resistance grows by the hour: one of them, or all."""
+
+    def __init__(
+        self,
+        inner: Electrodes,
+        contact: int | None,
+        *,
+        ohms_per_hour: int,
+        since: int,
+        most_millivolts: int,
+        test_microamps: int,
+    ) -> None:
+        self._inner = inner
+        self._contact = contact
+        self._ohms_per_hour = ohms_per_hour
+        self._since = since
+        self._most_millivolts = most_millivolts
+        self._test_microamps = test_microamps
+
+    def load(self, contacts: Sequence[ContactShare], now: int) -> Load:
+        load = self._inner.load(contacts, now)
+        groups = [[c for c in contacts if c.permille < 0], [c for c in contacts if c.permille > 0]]
+        shares = sum(max((abs(c.permille) / 1000 for c in group if self._drifts(c.contact)), default=0.0) for group in groups)
+        ohms = load.ohms + shares * self._grown_ohms(now)
+        return Load(ohms, load.farads, load.coupling_farads, load.limiting_contact)
+
+    def measure(self, cathode: int, anode: int, now: int) -> PairReading:
+        reading = self._inner.measure(cathode, anode, now)
+        ohms = reading.ohms + sum(map(self._drifts, (cathode, anode))) * self._grown_ohms(now)
+        needed_millivolts = ohms * self._test_microamps / 1000
+        return PairReading(ohms, reading.in_compliance and needed_millivolts <= self._most_millivolts)
+
+    def _drifts(self, contact: int) -> bool:
+        return contact != CASE_CONTACT if self._contact is None else contact == self._contact
+
+    def _grown_ohms(self, now: int) -> float:
+        return self._ohms_per_hour * (now - self._since) / HOUR_US
+
+
 LEAD_FAULTS: dict[str, Callable[[Electrodes, int, Patient], Electrodes]] = {
     "open": lambda inner, contact, _: OpenContact(inner, contact),
     "short": lambda inner, contact, _: ShuntedContact(inner, contact, SHORT_OHMS),
@@ -92,6 +136,10 @@ LEAD_FAULTS: dict[str, Callable[[Electrodes, int, Patient], Electrodes]] = {
     "intermittent": IntermittentContact,
 }
 """By the word for it, what wraps electrodes in a fault of one contact."""
+
+
+Wrap = Callable[[Electrodes], Electrodes]
+"""Puts something that is wrong with electrodes round them."""
 
 
 class Leads:
@@ -102,6 +150,7 @@ class Leads:
         self._model = model
         self._patient = patient
         self._faults: dict[int, str] = {}
+        self._wraps: list[Wrap] = []
         self._present = sound
 
     def load(self, contacts: Sequence[ContactShare], now: int) -> Load:
@@ -110,6 +159,11 @@ class Leads:
     def measure(self, cathode: int, anode: int, now: int) -> PairReading:
         return self._present.measure(cathode, anode, now)
 
+    @property
+    def broken(self) -> dict[int, str]:
+        """The contacts that have a fault, and its word."""
+        return dict(self._faults)
+
     def break_contacts(self, faults: Mapping[int, str]) -> None:
         """Give contacts faults by the words of `LEAD_FAULTS`, each in place of the one it has.
 
@@ -117,16 +171,30 @@ class Leads:
             LeadFaultError: names the word or the contact, and what is allowed; then nothing is broken.
         """
         check_lead_faults(faults, self._model)
-        self._wrap(self._faults | dict(faults))
+        self._faults |= faults
+        self._wrap()
 
     def mend(self, contact: int) -> None:
         """Make a contact sound, if it is not."""
-        self._wrap({broken: word for broken, word in self._faults.items() if broken != contact})
+        self._faults.pop(contact, None)
+        self._wrap()
 
-    def _wrap(self, faults: dict[int, str]) -> None:
-        self._faults, self._present = faults, self._sound
-        for contact, word in faults.items():
+    def put_on(self, wrap: Wrap) -> None:
+        """Let something more be wrong, beside the faults by their words."""
+        self._wraps.append(wrap)
+        self._wrap()
+
+    def take_off(self, wrap: Wrap) -> None:
+        """End what `put_on` began."""
+        self._wraps.remove(wrap)
+        self._wrap()
+
+    def _wrap(self) -> None:
+        self._present = self._sound
+        for contact, word in self._faults.items():
             self._present = LEAD_FAULTS[word](self._present, contact, self._patient)
+        for wrap in self._wraps:
+            self._present = wrap(self._present)
 
 
 def check_lead_faults(faults: Mapping[int, str], model: DeviceModel) -> None:

@@ -26,7 +26,7 @@ from ipg_emulator.firmware.refusal import unsafe
 from ipg_emulator.firmware.rules import WHOLE_PROGRAM, is_charge_density_high
 from ipg_emulator.firmware.schedule import Schedule
 from ipg_emulator.firmware.self_test import SelfTestRun
-from ipg_emulator.firmware.states import TRANSITIONS, Trigger
+from ipg_emulator.firmware.states import TRANSITIONS, Transitions, Trigger
 from ipg_emulator.firmware.supply import PowerSupply
 from ipg_emulator.firmware.timers import Timer, Timers
 from ipg_emulator.firmware.use_period import UsePeriod
@@ -53,6 +53,8 @@ class Device:
         self.board = board
         self.memory = memory
         self.state = State.BOOT
+        self.transitions: Transitions = TRANSITIONS
+        """From each state, what leads where."""
         self.restart_requested = False
         self.shadow: Shadow | None = None
         self.listeners: list[Callable[[Message, int], None]] = []
@@ -98,11 +100,16 @@ class Device:
         self.delivery.load_changed(now)
         self.modes.board_changed(now)
         self.supply.board_changed(now)
+        self.schedule.clock_changed(now)
 
     # State
 
     def move(self, trigger: Trigger, cause: TherapyCause, now: int) -> None:
-        previous, self.state = self.state, TRANSITIONS[self.state][trigger]
+        self.enter(self.transitions[self.state][trigger], cause, now)
+
+    def enter(self, state: State, cause: TherapyCause, now: int) -> None:
+        """Be in a state from now on, whichever way leads there."""
+        previous, self.state = self.state, state
         if self.state is not previous:
             self.notify(TherapyStateChanged(previous, self.state, cause), now)
             if self.feedback is not None:

@@ -30,7 +30,10 @@ Handler = Callable[[Any, Context], Message | None]
 Q = TypeVar("Q", bound=Request[Any])
 A = TypeVar("A", bound=Message | None)
 
-HANDLERS: dict[type[Message], Handler] = {}
+Handlers = dict[type[Message], Handler]
+
+HANDLERS: Handlers = {}
+"""What a sound device has; each firmware has a copy of its own."""
 
 
 def handles(request: type[Q]) -> Callable[[Callable[[Q, Context], A]], Callable[[Q, Context], A]]:
@@ -46,6 +49,14 @@ def handles(request: type[Q]) -> Callable[[Callable[[Q, Context], A]], Callable[
         return handler
 
     return register
+
+
+class NotYet(Exception):
+    """Raised by a handler that is held up, with nothing done: it is asked again at `until`, and nothing is handled before."""
+
+    def __init__(self, until: int) -> None:
+        super().__init__(f"held up until {until} us")
+        self.until = until
 
 
 class CatalogueMismatch(Exception):

@@ -34,11 +34,14 @@ class EventQueue:
         """The highest event that was acknowledged."""
         return self._memory.acknowledged_event
 
-    def add(self, event: Message, now: int) -> None:
+    def add(self, event: Message, now: int) -> bytes:
+        """Keep an event, and send it; the frame that it has pushed out, if one."""
         number = self._memory.last_event + 1
+        oldest, frame = next(iter(self._memory.events.items()), (number, b""))
         self._memory.add_event(number, encode_frame(event_frame(event, number)))
         self._sending[number] = Sending(now)
         self._drop_gone()
+        return b"" if oldest in self._memory.events else frame
 
     def acknowledge(self, number: int) -> None:
         """Drop every event up to `number`; a number never used acknowledges nothing."""

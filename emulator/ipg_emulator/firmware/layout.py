@@ -54,7 +54,7 @@ class Condition(msgspec.Struct, array_like=True, frozen=True):
     charge_permille: int | None = None
     """Of the cell, when it was last looked at."""
     clock_set: tuple[int, int] | None = None
-    """What the clock was set to, in milliseconds since 1970, and when."""
+    """What the clock was set to, in milliseconds since 1970, and what the board's clock read then."""
     dose_starts: tuple[int, ...] = ()
     """When doses were begun within the last day, on a model that limits them."""
     first_therapy_at: int | None = None
@@ -66,7 +66,7 @@ class Condition(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def clock_offset_us(self) -> int | None:
-        """What the clock is ahead of the device's own time, in microseconds; None while it is not set."""
+        """What the time of day is ahead of the board's clock, in microseconds; None while it is not set."""
         return None if self.clock_set is None else self.clock_set[0] * 1000 - self.clock_set[1]
 
     def shifted(self, by_us: int) -> "Condition":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from ipg_protocol import wire
 from ipg_protocol.command import CATALOGUE, COMMAND_OF, Command, Reply, event_frame, is_change, reply_frame
@@ -9,7 +11,7 @@ from ipg_protocol.commands.link import LinkStatistics
 from ipg_protocol.commands.log import LogCode
 from ipg_protocol.commands.session import ClosingReason, OpenSession, SessionClosing
 from ipg_protocol.commands.session import Session as SessionOpened
-from ipg_protocol.frame import Frame, FrameReader, Kind, encode_frame
+from ipg_protocol.frame import PARTIAL_FRAME_TIMEOUT_US, Frame, FrameReader, Kind, encode_frame
 from ipg_protocol.refusal import (
     WHOLE_MESSAGE,
     BootDetail,
@@ -20,17 +22,21 @@ from ipg_protocol.refusal import (
     RoleDetail,
     StateDetail,
 )
+from ipg_protocol.trace import Towards
 from ipg_protocol.vocabulary import ResponseFlag, Role, Status
 from ipg_protocol.wire import Message
 
 from ipg_emulator.firmware.device import Device
-from ipg_emulator.firmware.dispatch import HANDLERS, Context
+from ipg_emulator.firmware.dispatch import Context, Handlers
 from ipg_emulator.firmware.events import EventQueue
 from ipg_emulator.firmware.journal import Committed
 from ipg_emulator.firmware.refusal import Refused, out_of_range
 from ipg_emulator.firmware.sessions import Answered, Seen, Session
 from ipg_emulator.firmware.statistics import Statistics
 from ipg_emulator.firmware.timers import Timer, Timers
+
+Ignore = Callable[[Towards, bytes, str], None]
+"""Told of bytes that are dropped or ignored: where they were to go, and why they come to nothing."""
 
 OUTPUT_LIMIT = 65_536
 UNNUMBERED = 0
@@ -45,23 +51,32 @@ _REFUSED_ID = {Seen.REUSED: Status.ID_REUSED, Seen.PENDING: Status.PENDING, Seen
 class Link:
     """One boot's end of the link."""
 
-    def __init__(self, device: Device, timers: Timers) -> None:
+    def __init__(self, device: Device, timers: Timers, handlers: Handlers, ignore: Ignore) -> None:
         self.device = device
+        self._handlers = handlers
         self.session: Session | None = None
         self.events = EventQueue(device.memory)
         self._statistics = Statistics()
-        self._reader = FrameReader()
+        self._ignore = ignore
+        self._reader = FrameReader(self._noise)
         self._output = bytearray()
         self._timers = timers
         timers.on(Timer.SESSION_IDLE, self._session_idle)
         timers.on(Timer.EVENT_RESEND, self._send_events)
+        timers.on(Timer.FRAME, self._reader.give_up)
         device.listeners.append(self._notified)
         device.stream_listeners.append(self._streamed)
 
     def read(self, data: bytes, now: int) -> list[Frame]:
         """The good frames that `data` completes."""
         self._statistics.bytes_received += len(data)
-        return self._reader.feed(data, now)
+        had_begun = self._reader.unfinished
+        frames = self._reader.feed(data, now)
+        if self._reader.unfinished:
+            self._timers.set(Timer.FRAME, now + PARTIAL_FRAME_TIMEOUT_US)
+        elif had_begun:
+            self._timers.cancel(Timer.FRAME)
+        return frames
 
     def serve(self, frame: Frame, now: int) -> None:
         if frame.kind is Kind.REQUEST:
@@ -71,9 +86,28 @@ class Link:
             if reply is not None:
                 self._send_frame(reply_frame(frame.opcode, frame.request_id, reply))
         elif frame.kind is Kind.EVENT_ACK:
-            self.events.acknowledge(frame.request_id)
+            self._acknowledge(frame)
         else:
             self._reader.noise.bad_kind += 1
+            self._ignore(Towards.DEVICE, encode_frame(frame), f"the kind {frame.kind.name} is not for a device")
+
+    def _acknowledge(self, frame: Frame) -> None:
+        acknowledged = self.events.acknowledged
+        self.events.acknowledge(frame.request_id)
+        if self.events.acknowledged == acknowledged:
+            self._ignore(Towards.DEVICE, encode_frame(frame), "it acknowledges no event that waits for it")
+
+    def _noise(self, data: bytes, why: str, _now: int) -> None:
+        self._ignore(Towards.DEVICE, data, why)
+
+    def abandon(self, why: str) -> None:
+        """Tell what the end of this boot takes away: a frame begun, a request not yet answered, answers not yet sent."""
+        if self._reader.unfinished:
+            self._ignore(Towards.DEVICE, self._reader.unfinished, f"{why} in the middle of the frame")
+        if self.session is not None and self.session.awaited is not None:
+            self._ignore(Towards.DEVICE, encode_frame(self.session.awaited), f"{why} before it had answered")
+        if self._output:
+            self._ignore(Towards.HOST, self.take_output(), f"{why} before this was sent")
 
     def take_output(self) -> bytes:
         taken = bytes(self._output)
@@ -216,9 +250,11 @@ class Link:
     def _execute(self, entry: Command, frame: Frame, request: Message, session: Session | None, now: int) -> Reply | None:
         if self.device.state not in entry.states:
             return _refusal(Refused(Status.WRONG_STATE, StateDetail(self.device.state)))
+        if entry.is_change and not self.device.memory.is_writable:
+            return _refusal(Refused(Status.STORAGE_FAILED, Done()))
         role = session.role if session else Role.OBSERVER
         try:
-            answer = HANDLERS[entry.request](request, Context(self.device, self, role, frame.request_id, now))
+            answer = self._handlers[entry.request](request, Context(self.device, self, role, frame.request_id, now))
         except Refused as refused:
             return _refusal(refused)
         if answer is not None:
@@ -264,7 +300,9 @@ class Link:
     # Output
 
     def _notified(self, event: Message, now: int) -> None:
-        self.events.add(event, now)
+        pushed_out = self.events.add(event, now)
+        if pushed_out:
+            self._ignore(Towards.HOST, pushed_out, "its queue of events is full, and this was the oldest")
         self._schedule_events()
 
     def _streamed(self, event: Message, now: int) -> None:  # noqa: ARG002 - what is not kept has no time to be sent again
@@ -288,6 +326,7 @@ class Link:
     def _send(self, encoded: bytes) -> None:
         if len(self._output) + len(encoded) > OUTPUT_LIMIT:
             self._statistics.output_dropped += 1
+            self._ignore(Towards.HOST, encoded, "its output is full: nothing fetches it")
             return
         self._output += encoded
         self._statistics.frames_sent += 1

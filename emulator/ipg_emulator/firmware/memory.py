@@ -13,6 +13,7 @@ from ipg_protocol.commands.log import Counters, FaultRecord, Latch, LogCode, Log
 from ipg_protocol.refusal import WHOLE_MESSAGE
 from ipg_protocol.vocabulary import FaultCode
 
+from ipg_emulator.board import Flash
 from ipg_emulator.firmware import layout
 from ipg_emulator.firmware.configuration import CHECKPOINTS, Configuration, Program, factory_configuration
 from ipg_emulator.firmware.journal import Committed, Journal, Journals
@@ -115,7 +116,9 @@ class Memory:
             self.flush(now)
 
     def flush(self, now: int) -> None:
-        """Write all that has changed, counters and acknowledgements too."""
+        """Write all that has changed, counters and acknowledgements too; into a flash that takes nothing, nothing."""
+        if not self.is_writable:
+            return
         parts = self._parts()
         changes = self._unsaved | {
             key: None if part is None else layout.encode(key, part)
@@ -125,6 +128,15 @@ class Memory:
         self._time = now
         self._store.write({**changes, layout.TIME: layout.encode(layout.TIME, now)})
         self._unsaved, self._written, self._saved = {}, parts, self._essence()
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether what changes can be made to last."""
+        return self._store.flash.is_writable
+
+    def move_to(self, flash: Flash) -> None:
+        """Go on in a flash that holds the same, such as the same with something wrong or mended."""
+        self._store.flash = flash
 
     def findings(self) -> Iterator[tuple[LogCode, int]]:
         """What the log has to say of the store as this boot found it."""

@@ -14,7 +14,7 @@ from ipg_protocol.commands.therapy import StopMode, TherapyCause
 from ipg_protocol.vocabulary import State
 
 from ipg_emulator.firmware.start import may_start
-from ipg_emulator.firmware.states import TRANSITIONS, Trigger
+from ipg_emulator.firmware.states import Trigger
 from ipg_emulator.firmware.timers import Timer, Timers
 from ipg_emulator.model import MagnetAction
 
@@ -64,7 +64,7 @@ class Modes:
         before = self.mode
         self._holds.add(mode)
         self._report(before, now)
-        if Trigger.SUSPENDED in TRANSITIONS[self._device.state]:
+        if Trigger.SUSPENDED in self._device.transitions[self._device.state]:
             self._device.delivery.suspend(CAUSE_OF[mode], now)
 
     def hold_again(self, now: int) -> None:

@@ -76,6 +76,11 @@ class Schedule:
         else:
             self._timers.cancel(Timer.SCHEDULE)
 
+    def clock_changed(self, now: int) -> None:
+        """The clock may run at another rate: what is waited for is waited for anew."""
+        if self._timers.deadline(Timer.SCHEDULE) is not None:
+            self.plan(now)
+
     def end(self) -> None:
         """Run no more, in shelf mode."""
         self._timers.cancel(Timer.SCHEDULE)
@@ -92,13 +97,18 @@ class Schedule:
         offset, rows = self._device.memory.condition.clock_offset_us, self._device.configuration.schedule
         if offset is None or not rows:
             return None
-        since_midnight = (now + offset) % DAY_US
-        return now + min((row.minute_of_day * MINUTE_US - since_midnight - 1) % DAY_US + 1 for row in rows)
+        clock = self._device.board.clock
+        reading = clock.read(now)
+        since_midnight = (reading + offset) % DAY_US
+        return clock.when(reading + min((row.minute_of_day * MINUTE_US - since_midnight - 1) % DAY_US + 1 for row in rows))
 
     def _row_beginning(self, now: int) -> ScheduleRow | None:
         offset, rows = self._device.memory.condition.clock_offset_us, self._device.configuration.schedule
-        since_midnight = None if offset is None else (now + offset) % DAY_US
-        return next((row for row in rows if row.minute_of_day * MINUTE_US == since_midnight), None)
+        if offset is None:
+            return None
+        reading, before = self._device.board.clock.read(now), self._device.board.clock.read(now - 1)
+        since_midnight = (reading + offset) % DAY_US
+        return next((row for row in rows if (since_midnight - row.minute_of_day * MINUTE_US) % DAY_US < reading - before), None)
 
     def _boundary(self, now: int) -> None:
         row = self._row_beginning(now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum, auto, unique
 
 from ipg_protocol.vocabulary import State
@@ -24,9 +25,11 @@ class Trigger(Enum):
     BATTERY_RECOVERED = auto()
 
 
+Transitions = dict[State, Mapping[Trigger, State]]
+
 _ANYWHERE_AWAKE = {Trigger.FAULT_LATCHED: State.FAULT, Trigger.BATTERY_DEPLETED: State.EOS}
 
-TRANSITIONS: dict[State, dict[Trigger, State]] = {
+TRANSITIONS: Transitions = {
     State.SHELF: {},
     State.BOOT: _ANYWHERE_AWAKE | {Trigger.BOOTED: State.IDLE},
     State.IDLE: _ANYWHERE_AWAKE

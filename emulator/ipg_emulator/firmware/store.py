@@ -141,7 +141,7 @@ class Store:
     """
 
     def __init__(self, flash: Flash) -> None:
-        self._flash = flash
+        self.flash = flash
         self._bank_bytes = flash.page_count // 2 * flash.page_bytes
         banks = _Bank(flash, 0), _Bank(flash, 1)
         current = max(banks, key=lambda bank: bank.generation)
@@ -189,10 +189,10 @@ class Store:
     def _fits(self, size: int) -> bool:
         """Whether there is room; bits that have rotted where all was erased leave none."""
         is_room = self._end + size <= self._bank_bytes
-        return is_room and not self._flash.read(self._base + self._end, size).strip(ERASED)
+        return is_room and not self.flash.read(self._base + self._end, size).strip(ERASED)
 
     def _append(self, record: bytes) -> None:
-        self._flash.program(self._base + self._end, record)
+        self.flash.program(self._base + self._end, record)
         self._end += len(record)
 
     def _compact(self, *, room: int = 0) -> None:
@@ -215,18 +215,18 @@ class Store:
 
     def _sealed(self, kind: RecordKind, payload: bytes) -> bytes:
         sequence = self._sequence + (kind is RecordKind.CHANGE)
-        return seal_record(kind, sequence, payload, self._flash.unit_bytes)
+        return seal_record(kind, sequence, payload, self.flash.unit_bytes)
 
     def _erase_bank(self) -> None:
         """Erase the pages of the bank that are not; all of them, if no power cut broke that off before.
 
         Begun at another page each time, so that no page is always the one at which power fails.
         """
-        size, pages = self._flash.page_bytes, self._flash.page_count // 2
+        size, pages = self.flash.page_bytes, self.flash.page_count // 2
         for place in range(pages):
             page = self._base // size + (self._generation + place) % pages
-            if self._flash.read(page * size, size).strip(ERASED):
-                self._flash.erase(page)
+            if self.flash.read(page * size, size).strip(ERASED):
+                self.flash.erase(page)
         self._end = 0
 
     def _replay(self, current: _Bank, other: _Bank) -> Recovery:

@@ -25,6 +25,8 @@ class Timer(Enum):
     USE_PERIOD = auto()
     FEEDBACK = auto()
     ECAP_STREAM = auto()
+    STANDSTILL = auto()
+    FRAME = auto()
 
 
 class Timers:
@@ -50,6 +52,12 @@ class Timers:
 
     def deadline(self, timer: Timer) -> int | None:
         return self._deadlines.get(timer)
+
+    def delay(self, until: int) -> None:
+        """Let what was due before `until` be due then, in its order."""
+        in_order = sorted(self._deadlines, key=self._deadlines.__getitem__)
+        self._deadlines = {timer: max(self._deadlines[timer], until) for timer in in_order}
+        self.next = min(self._deadlines.values(), default=None)
 
     def run_due(self, now: int) -> bool:
         """Act on each deadline that has come, earliest first, among them those set meanwhile; whether there was one."""

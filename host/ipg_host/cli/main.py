@@ -16,6 +16,7 @@ from ipg_protocol import Message, Role
 
 from ipg_host.cli import show
 from ipg_host.cli.connection import connection
+from ipg_host.cli.decode import add_decode
 from ipg_host.cli.verb import Verb
 from ipg_host.cli.verbs import VERBS
 from ipg_host.client import DEFAULT_TIMEOUT_SECONDS, Client
@@ -127,6 +128,8 @@ def build_parser() -> Parser:
         "--print-completion", action=_PrintCompletion, choices=("bash", "zsh"), help="print a completion script"
     )
     outer = add_verbs(parser, required=True)
+    parser.set_defaults(without_port=None)
+    add_decode(outer)
     outer.add_parser("shell", help="an interactive prompt", description="an interactive prompt").set_defaults(verb=None)
     return parser
 
@@ -150,6 +153,9 @@ def present(verb: Verb, result: Any, *, as_json: bool) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.without_port is not None:
+        options.without_port(options)
+        return 0
     if not options.port:
         raise InputError("no port: give --port PORT or set IPG_PORT")
     heard: deque[Message] = deque(maxlen=_EVENTS_KEPT)

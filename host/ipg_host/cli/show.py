@@ -56,7 +56,7 @@ class InUnit(msgspec.Struct, frozen=True):
 def as_json(result: Any, rows: str) -> str:
     """A result as JSON: keys are the fields' names with their units; codes are names; a list stands under `rows`."""
     plain = _plain(result)
-    return json.dumps({rows: plain} if isinstance(plain, list) else plain, indent=2)
+    return json.dumps({rows: plain} if isinstance(plain, list) else plain, indent=2, default=bytes.hex)
 
 
 def _plain(value: Any) -> Any:

@@ -98,7 +98,8 @@ def get_capabilities(request: GetCapabilities, context: Context) -> CapabilityPa
 def _time(device: Device, now: int) -> DeviceTime:
     uptime = device.uptime_us(now)
     offset = device.memory.condition.clock_offset_us
-    return DeviceTime((uptime if offset is None else now + offset) // 1000 % 2**64, uptime // 1000)
+    unix_us = uptime if offset is None else device.board.clock.read(now) + offset
+    return DeviceTime(unix_us // 1000 % 2**64, uptime // 1000)
 
 
 @handles(GetTime)
@@ -110,7 +111,7 @@ def get_time(_: GetTime, context: Context) -> DeviceTime:
 def set_time(request: SetTime, context: Context) -> DeviceTime:
     device, now = context.device, context.now
     before = _time(device, now).unix_milliseconds
-    device.memory.note(clock_set=(request.unix_milliseconds, now))
+    device.memory.note(clock_set=(request.unix_milliseconds, device.board.clock.read(now)))
     device.log(LogCode.CLOCK_SET, (request.unix_milliseconds - before) // 1000, now)
     device.schedule.plan(now)
     return _time(device, now)
