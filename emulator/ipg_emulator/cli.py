@@ -33,7 +33,10 @@ SNAPSHOT_HELP = """\
 go on from a snapshot of a device, in place of a new one"""
 FLEET_HELP = """\
 run the devices of a TOML file, a table [[devices]] for each, or for a count of them: model or snapshot, and if wanted seed,
-count, link, tcp or rfc2217, pace, speed, lead_faults, faults, nvm, record, trace. A READY line for each, in their order"""
+count, link, tcp or rfc2217, pace, speed, lead_faults, defects, faults, nvm, record, trace. A READY line for each in order"""
+DEFECT_HELP = """\
+let the device have a defect of its firmware from its first boot on, such as duplicate-executed; may be given again.
+`ipg-emulator defects` lists them"""
 NVM_HELP = """\
 keep the device's flash in this file, made if it is not there, so that the device goes on where it was, however the process
 ends; for the same model and seed, and one process at a time"""
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.print_completion:
         options.action = _print_completion
     if options.action is None:
-        parser.error("say what to do: run, replay, ctl, plot, campaign, models or faults")
+        parser.error("say what to do: run, replay, ctl, plot, campaign, models, faults or defects")
     try:
         options.action(options)
         sys.stdout.flush()
@@ -141,7 +144,7 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--devices", type=argument_types.fleet, default=1, metavar="COUNT", help=DEVICES_HELP)
     run.add_argument("--pace", type=argument_types.baud, metavar="BAUD", help="hold the line to this speed")
     _add_lead_fault(run)
-    run.add_argument("--faults", type=argument_types.path, metavar="FILE", help="plan of what goes wrong, in TOML")
+    _add_faults(run)
     run.add_argument("--speed", type=argument_types.speed, default=1.0, metavar="N|max|manual", help=SPEED_HELP)
     run.add_argument("--nvm", type=argument_types.path, metavar="FILE", help=NVM_HELP)
     run.add_argument("--record", type=argument_types.path, metavar="FILE", help="write what is delivered, a JSON object a line")
@@ -167,6 +170,9 @@ def _add_lists(commands: Any) -> None:
     faults = commands.add_parser("faults", help="list the faults that a plan can name, or show one, with their parameters")
     faults.set_defaults(action=_faults)
     faults.add_argument("name", nargs="?", metavar="NAME")
+    defects = commands.add_parser("defects", help="list the defects that a device can be given, or show one")
+    defects.set_defaults(action=_defects)
+    defects.add_argument("name", nargs="?", metavar="NAME")
 
 
 def _add_port(run: argparse.ArgumentParser) -> None:
@@ -243,6 +249,11 @@ reached, 130 Ctrl-C"""
     campaign.add_argument("--json", action="store_true", help="print the summary as a JSON object")
 
 
+def _add_faults(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--defect", action="append", default=[], metavar="NAME", help=DEFECT_HELP)
+    run.add_argument("--faults", type=argument_types.path, metavar="FILE", help="plan of what goes wrong, in TOML")
+
+
 def _add_lead_fault(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lead-fault",
@@ -279,6 +290,12 @@ def _models(options: argparse.Namespace) -> None:
 
 def _faults(options: argparse.Namespace) -> None:
     from ipg_emulator.faults.describe import listing
+
+    print(listing(options.name))
+
+
+def _defects(options: argparse.Namespace) -> None:
+    from ipg_emulator.faults.defects import listing
 
     print(listing(options.name))
 

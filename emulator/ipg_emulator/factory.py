@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ipg_protocol.commands.programs import WriteProgramBlock
 
@@ -11,6 +11,7 @@ from ipg_emulator.board.assembly import build_board
 from ipg_emulator.board.output import Record
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.configuration import Configuration, factory_configuration
+from ipg_emulator.firmware.core import Alteration
 from ipg_emulator.firmware.layout import most_bytes
 from ipg_emulator.firmware.refusal import Refused
 from ipg_emulator.firmware.rules import check_areas, check_block
@@ -30,6 +31,7 @@ def build_device(
     record: Record | None = None,
     charge_permille: int = 1000,
     flash: Flash | None = None,
+    altered_by: Iterable[Alteration] = (),
 ) -> Firmware:
     """A device that has just finished booting; its clock starts at `boot_finished_at(model)` microseconds.
 
@@ -39,12 +41,11 @@ def build_device(
         patient: Whom the leads are in; drawn from the seed if not given.
         lead_faults: Contact number to a word of `faults.lead.LEAD_FAULTS`.
         record: Called with every stretch of output once it is over or replaced.
-        charge_permille: How full the cell is.
         flash: What the device stores its data in; a new one if not given, which then is large enough.
+        altered_by: What makes its firmware other than it was written, such as a defect.
 
     Raises:
-        ModelError: a program that the model leaves the factory with is not one that it may deliver, or all that it can have
-            stored does not fit its flash.
+        ModelError: it may not deliver what it leaves the factory with, or its flash does not take all that it can store.
         LeadFaultError: there is no such fault, or no such contact.
     """
     check_programs(model, factory_configuration(model, revision=1))
@@ -53,7 +54,7 @@ def build_device(
     )
     if flash is None:
         check_storage(model, board.flash)
-    firmware = Firmware(model, board, serial=serial_of(seed))
+    firmware = Firmware(model, board, serial=serial_of(seed), altered_by=altered_by)
     firmware.wake(boot_finished_at(model))
     return firmware
 

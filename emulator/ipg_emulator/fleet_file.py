@@ -38,7 +38,7 @@ Table = dict[str, Any]
 
 _TABLES = "devices"
 _PORTS = ("link", "tcp", "rfc2217")
-_OF_NEW_DEVICES = ("seed", "lead_faults", "nvm")
+_OF_NEW_DEVICES = ("seed", "lead_faults", "nvm", "defects")
 
 
 _FIELD_OF: dict[type[Exception], str] = {
@@ -68,6 +68,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     pace: Annotated[int, msgspec.Meta(ge=LOWEST_BAUD, le=HIGHEST_BAUD)] | None = None
     speed: Annotated[float, msgspec.Meta(ge=LOWEST_SPEED, le=HIGHEST_SPEED)] | Literal["max", "manual"] = 1.0
     lead_faults: dict[int, str] = {}
+    defects: list[str] = []
     faults: Path | list[Table] | None = None
     """The path of a plan, or the tables of one."""
     nvm: Path | None = None
@@ -170,7 +171,19 @@ def _device(entry: Entry, folder: str) -> NewDevice | Snapshot:
     assert entry.model is not None
     model: DeviceModel = load(os.path.join(folder, entry.model) if entry.model.endswith(".toml") else entry.model)
     check_lead_faults(entry.lead_faults, model)
-    return NewDevice(model=model, seed=entry.seed, lead_faults=entry.lead_faults, nvm=_place(folder, entry.nvm))
+    _check_defects(entry.defects)
+    nvm = _place(folder, entry.nvm)
+    return NewDevice(model=model, seed=entry.seed, lead_faults=entry.lead_faults, nvm=nvm, defects=tuple(entry.defects))
+
+
+def _check_defects(names: list[str]) -> None:
+    if names:
+        from ipg_emulator.faults.defects import defects
+
+        try:
+            defects(names)
+        except FaultError as error:
+            raise FleetError(f"defects: {error}") from None
 
 
 def _plan(faults: str | list[Table] | None, folder: str) -> FaultPlan | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +13,7 @@ from ipg_emulator.virtual import VirtualIpg
 if TYPE_CHECKING:
     from ipg_emulator.board.assembly import VirtualBoard
     from ipg_emulator.faults.plan import FaultPlan
+    from ipg_emulator.firmware.core import Alteration
     from ipg_emulator.model import DeviceModel
     from ipg_emulator.ports import Port
     from ipg_emulator.runner import Station
@@ -30,6 +31,7 @@ class NewDevice(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     lead_faults: Mapping[int, str] = {}
     nvm: str | None = None
+    defects: Sequence[str] = ()
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,12 +106,19 @@ def _plan(ipg: VirtualIpg, faults: FaultPlan, seed: int, now: int, label: str) -
 def _made(device: NewDevice, tell: Callable[[str], None]) -> tuple[VirtualIpg, int]:
     from ipg_emulator.factory import boot_finished_at, build_device
 
-    build = partial(build_device, device.model, seed=device.seed, lead_faults=device.lead_faults)
+    altered_by = _defects(device.defects) if device.defects else []
+    build = partial(build_device, device.model, seed=device.seed, lead_faults=device.lead_faults, altered_by=altered_by)
     if device.nvm is None:
         return VirtualIpg(build()), boot_finished_at(device.model)
     from ipg_emulator.image import build_on_image
 
     return VirtualIpg(build_on_image(device.nvm, build, tell)), boot_finished_at(device.model)
+
+
+def _defects(names: Sequence[str]) -> list[Alteration]:
+    from ipg_emulator.faults.defects import defects
+
+    return defects(names)
 
 
 def _gone_on(snapshot: Snapshot) -> tuple[VirtualIpg, int]:

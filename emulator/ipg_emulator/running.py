@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from ipg_emulator.runner import Runner, Station
     from ipg_emulator.snapshot import Snapshot
 
-OF_NEW_DEVICES = ("seed", "lead_fault", "nvm")
+OF_NEW_DEVICES = ("seed", "lead_fault", "nvm", "defect")
 OF_PORTS = ("link", "tcp", "rfc2217", "pace", "speed", "faults", "record", "trace")
 """The options that every device has, whatever it is."""
 SETTLED_BY = {"snapshot": OF_NEW_DEVICES, "fleet": (*OF_NEW_DEVICES, *OF_PORTS, "devices")}
 """By the option that names a file, the options that go without it."""
-RUN_DEFAULTS: dict[str, object] = {"seed": 0, "lead_fault": [], "devices": 1, "speed": 1.0}
+RUN_DEFAULTS: dict[str, object] = {"seed": 0, "lead_fault": [], "defect": [], "devices": 1, "speed": 1.0}
 
 
 def run(options: argparse.Namespace) -> None:
@@ -116,7 +116,13 @@ def _device(options: argparse.Namespace) -> NewDevice | Snapshot:
     from ipg_emulator.launch import NewDevice
     from ipg_emulator.model import load
 
-    return NewDevice(model=load(options.model), seed=options.seed, lead_faults=dict(options.lead_fault), nvm=options.nvm)
+    return NewDevice(
+        model=load(options.model),
+        seed=options.seed,
+        lead_faults=dict(options.lead_fault),
+        nvm=options.nvm,
+        defects=tuple(options.defect),
+    )
 
 
 def _plan(options: argparse.Namespace) -> FaultPlan | None:

@@ -115,6 +115,14 @@ class Surroundings:
         else:
             self._firmware.power_lost(now)
 
+    def cut_power(self, now: int) -> None:
+        """The supply is gone, whatever it is: all stops at once."""
+        self._firmware.power_lost(now)
+
+    def restore_power(self, now: int) -> None:
+        """The supply is back: the device boots."""
+        self._firmware.power_restored(now)
+
     def replace_battery(self, now: int) -> None:
         """A new cell is put in; the device boots on it.
 
@@ -166,6 +174,12 @@ class PresentSurroundings:
 
     def worn_disc(self, present: bool) -> None:
         self._surroundings.worn_disc(present, self._clock())
+
+    def cut_power(self) -> None:
+        self._surroundings.cut_power(self._clock())
+
+    def restore_power(self) -> None:
+        self._surroundings.restore_power(self._clock())
 
     def replace_battery(self) -> None:
         self._surroundings.replace_battery(self._clock())

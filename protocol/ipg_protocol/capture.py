@@ -58,15 +58,16 @@ class CaptureEncoder:
         self._writer: Any = self._pcapng.FileWriter(self._stream, self._section)
         return self._taken()
 
-    def encode(self, framed: Framed) -> bytes:
-        """One packet."""
+    def encode(self, framed: Framed, comment: str = "") -> bytes:
+        """One packet. `comment` is the packet's, where it was not dropped and carries the reason."""
         codes = DROPPED if framed.why else PASSED
+        said = framed.why or comment
         packet = self._section.new_member(
             self._pcapng.blocks.EnhancedPacket,
             timestamp_high=framed.at_us >> 32,
             timestamp_low=framed.at_us & 0xFFFF_FFFF,
             packet_data=bytes((codes[framed.to],)) + framed.piece.wire,
-            options={"opt_comment": framed.why} if framed.why else {},
+            options={"opt_comment": said} if said else {},
         )
         self._writer.write_block(packet)
         return self._taken()

@@ -7,7 +7,14 @@ from xml.etree import ElementTree
 
 import pytest
 from ipg_conformance import CASES
-from ipg_conformance.cli import main
+from ipg_conformance.case import Failure, expect_recommended
+from ipg_conformance.cli import main, parser
+from ipg_conformance.cli.target import allowed as allowed_of
+from ipg_conformance.cli.target import repeat_command
+from ipg_conformance.device import Device
+from ipg_conformance.permission import EVERYTHING, NOTHING, Permission
+from ipg_conformance.report import read_report
+from ipg_conformance.verdict import ExitCode
 from ipg_emulator.firmware.dispatch import HANDLERS, Context
 from ipg_emulator.firmware.refusal import Refused
 from ipg_protocol import Message, Status
@@ -23,8 +30,8 @@ def test_run_of_nothing_is_not_conformant(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_run_without_an_applicable_case_is_not_conformant(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "--target", URL, "--only", "IMP/SHORT"]) == 1
-    assert "NOT CONFORMANT protocol 1.0: 0 passed, 0 failed, 2 not applicable" in capsys.readouterr().out
+    assert main(["run", "--target", URL, "--only", "IMP/SHORT"]) == 2
+    assert "NOTHING APPLICABLE core 1.0: 0 pass, 0 fail, 2 n/a; 0/" in capsys.readouterr().out
 
 
 def test_unknown_model_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,11 +66,15 @@ def test_failure_shows_requirement_expected_got_and_exchange(
     monkeypatch.setitem(HANDLERS, StopTherapy, altered)
     assert main(["run", "--target", URL, "--only", "THR/STOP/BV-02/IMMEDIATE"]) == 1
     printed = capsys.readouterr().out
-    assert "FAILED THR/STOP/BV-02/IMMEDIATE  REQ-THR-002" in printed
+    assert "FAIL THR/STOP/BV-02/IMMEDIATE  REQ-THR-002" in printed
+    assert "REQ-THR-002: STOP_THERAPY MUST be accepted in every state" in printed
     assert "expected: OK, TherapyState" in printed
     assert "got:      NO_SESSION BootDetail(boot_counter=1)" in printed
+    assert "payload:  byte 0 is 04, and had to be 00" in printed
     assert "> 00 06 11 01 02 03" in printed
-    assert "REQUEST STOP_THERAPY" in printed
+    assert " [04] " in printed
+    assert f"ipg-conformance run --target '{URL}' --seed 1 --only THR/STOP/BV-02/IMMEDIATE" in printed
+    assert printed.splitlines()[-1] == "NOT CONFORMANT core 1.0: 0 pass, 1 fail, 0 n/a; 1/116 MUST covered"
 
 
 def test_junit_report_counts_what_the_console_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +83,7 @@ def test_junit_report_counts_what_the_console_counts(tmp_path: Path, capsys: pyt
     suite = ElementTree.parse(report).getroot()[0]
     skipped = suite.findall("testcase/skipped")
     assert (int(suite.attrib["tests"]), int(suite.attrib["skipped"])) == (len(suite.findall("testcase")), len(skipped))
-    assert skipped[0].attrib["message"] in capsys.readouterr().out
+    assert skipped[0].attrib["message"].removeprefix("not applicable: ") in capsys.readouterr().out
     names = {element.attrib["value"] for element in suite.iter("property")}
     assert {"REQ-IMP-001", "REQ-IMP-002", "REQ-IMP-003"} <= names
 
@@ -80,3 +91,155 @@ def test_junit_report_counts_what_the_console_counts(tmp_path: Path, capsys: pyt
 def test_list_names_every_case(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"{len(CASES)} cases"
+
+
+def test_explain_tells_the_requirement_the_steps_and_what_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "THR/STOP/BV-02/IMMEDIATE"]) == 0
+    said = capsys.readouterr().out
+    assert "STOP_THERAPY is accepted without a session." in said
+    assert "REQ-THR-002: STOP_THERAPY MUST be accepted in every state" in said
+    assert "Kind:     BV, valid behaviour" in said
+    assert "Allow:    destructive, output" in said
+    assert "  1. mode = IMMEDIATE\n" in said
+    assert "  3. device.ask(CloseSession())\n" in said
+
+
+def test_explain_of_a_requirement_names_its_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "REQ-THR-002"]) == 0
+    said = capsys.readouterr().out
+    assert "THR/STOP/LT-02: STOP_THERAPY IMMEDIATE is IDLE" in said
+    assert "Cases of what is invalid: " in said
+
+
+def test_explain_of_a_requirement_that_no_case_reaches_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "REQ-STG-001"]) == 0
+    assert "Not tested: without a valid case (BV, LT): " in capsys.readouterr().out
+
+
+def test_every_case_can_be_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in CASES:
+        assert main(["explain", name]) == 0
+        assert "\n  1. " in capsys.readouterr().out.partition("\nSteps")[2], name
+
+
+def test_explain_of_what_is_not_there_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "THR/STOP"]) == 2
+    assert "there is no case or requirement THR/STOP; did you mean one of " in capsys.readouterr().err
+
+
+def reports(folder: Path, *more: str) -> int:
+    return main(["run", "--target", "emulator", "--only", "FRM/EMPTY", "IMP/SHORT", "--out", str(folder), *more])
+
+
+def test_run_writes_all_reports(tmp_path: Path) -> None:
+    assert reports(tmp_path / "out") == 0
+    wanted = {"report.json", "junit.xml", "report.html", "coverage.csv", "repro.txt", "trace.pcapng"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == wanted
+
+
+def test_report_says_how_it_came_about(tmp_path: Path) -> None:
+    assert reports(tmp_path, "--seed", "7") == 0
+    run = read_report(tmp_path / "report.json").run
+    assert (run.target, run.seed, run.profile, run.exit_code, run.selected) == ("emulator", 7, "full", 0, len(run.results))
+    assert run.command == f"ipg-conformance run --target emulator --only FRM/EMPTY IMP/SHORT --out {tmp_path} --seed 7"
+    assert (run.device.model, run.device.protocol) == ("scs-rechargeable", "1.0")
+    assert run.conclusion.startswith("CONFORMANT core 1.0: ")
+    assert all(result.steps for result in run.results)
+
+
+def test_command_that_repeats_a_case_holds_all_that_matters() -> None:
+    words = ["run", "--target", "/dev/tty S0", "--allow", "output", "--strict", "--ics", "a.toml", "--seed", "3"]
+    assert repeat_command(parser().parse_args(words)) == (
+        "ipg-conformance run --target '/dev/tty S0' --seed 3 --ics a.toml --allow output --strict"
+    )
+
+
+def test_diff_of_equal_reports_is_conformant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reports(tmp_path / "a")
+    reports(tmp_path / "b")
+    assert main(["diff", str(tmp_path / "a/report.json"), str(tmp_path / "b/report.json")]) == 0
+    assert "0 cases differ" in capsys.readouterr().out
+
+
+def test_diff_with_a_worse_report_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports(tmp_path / "a")
+
+    def broken(_: Device) -> None:
+        raise Failure("the answer", expected="one", got="none")
+
+    monkeypatch.setitem(CASES["FRM/EMPTY/BV-01"].__dict__, "function", broken)
+    assert reports(tmp_path / "b") == 1
+    assert main(["diff", str(tmp_path / "a/report.json"), str(tmp_path / "b/report.json")]) == 1
+    assert "worse   FRM/EMPTY/BV-01: PASS -> FAIL" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "text"), [("none.json", None), ("empty.json", "{}"), ("page.json", "<html>")])
+def test_diff_of_what_is_no_report_is_wrong_usage(
+    name: str, text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    assert main(["diff", str(tmp_path / name), str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("ipg-conformance: ")
+    assert name in said
+    assert len(said.splitlines()) == 1
+
+
+def test_folder_that_cannot_be_made_is_told_before_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert reports(tmp_path / "file/out") == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"ipg-conformance: cannot write {tmp_path / 'file/out'}: ")
+
+
+def test_verdict_is_printed_though_the_report_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--target", URL, "--only", "FRM/EMPTY", "--junit", str(tmp_path / "no/junit.xml")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-1].startswith("CONFORMANT core 1.0: 3 pass")
+    assert captured.err.startswith("ipg-conformance: cannot write ")
+
+
+@pytest.mark.parametrize(
+    ("words", "allowed"),
+    [
+        (["--target", "emulator"], EVERYTHING),
+        (["--target", "ipg://tens"], EVERYTHING),
+        (["--target", "emulator", "--safe"], NOTHING),
+        (["--target", "emulator", "--allow", "output"], frozenset({Permission.OUTPUT})),
+        (["--target", "/dev/ttyUSB0"], NOTHING),
+        (["--target", "/dev/ttyUSB0", "--allow", "destructive,output"], EVERYTHING),
+        (["--target", "socket://127.0.0.1:5000", "--safe", "--allow", "destructive"], frozenset({Permission.DESTRUCTIVE})),
+    ],
+)
+def test_run_is_safe_by_default_but_on_the_emulator(words: list[str], allowed: frozenset[Permission]) -> None:
+    assert allowed_of(parser().parse_args(["run", *words])) == allowed
+
+
+def test_unknown_permission_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main(["run", "--target", URL, "--allow", "everything"])
+    assert exit_info.value.code == 2
+    assert "'everything' is not among output, destructive" in capsys.readouterr().err
+
+
+def test_strict_run_fails_what_should_be(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def late(_: Device) -> None:
+        expect_recommended("soon", False, "late")
+
+    monkeypatch.setitem(CASES["FRM/ANSWER/LT-01"].__dict__, "function", late)
+    words = ["run", "--target", URL, "--only", "FRM/ANSWER/LT-01"]
+    assert (main(words), main([*words, "--strict"])) == (0, 1)
+    printed = capsys.readouterr().out
+    assert "NON-STRICT FRM/ANSWER/LT-01  REQ-FRM-012" in printed
+    assert "FAIL FRM/ANSWER/LT-01  REQ-FRM-012" in printed
+
+
+def test_every_exit_code_is_told_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = {line.split()[0] for line in capsys.readouterr().out.partition("exit codes:")[2].splitlines() if line.strip()}
+    assert told == {str(code.value) for code in ExitCode}

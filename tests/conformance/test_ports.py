@@ -17,6 +17,6 @@ def test_quick_profile_passes_over_a_port(options: list[str], capsys: pytest.Cap
     with subprocess.Popen([*EMULATOR, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as device:
         assert device.stdout is not None
         target = device.stdout.readline().split()[-1]
-        code = main(["run", "--target", target, "--profile", "quick"])
+        code = main(["run", "--target", target, "--profile", "quick", "--allow", "output,destructive"])
         device.terminate()
     assert code == 0, capsys.readouterr().out

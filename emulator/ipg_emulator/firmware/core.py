@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ipg_protocol.commands.link import ResetCause
 from ipg_protocol.commands.therapy import TherapyCause
@@ -27,14 +27,19 @@ __all__ = ["Firmware", "handlers"]
 Ignored = Callable[[Towards, bytes, str, int], None]
 """Told of bytes that were dropped or ignored: where they were to go, why they came to nothing, and when."""
 
+Alteration = Callable[["Firmware"], None]
+"""Makes firmware other than it was written."""
+
 _CLOCK_GOES_ON = frozenset({ResetCause.COMMAND, ResetCause.WATCHDOG})
 
 
 class Firmware:
     """A powered device. All times are microseconds and must not go backwards."""
 
-    def __init__(self, model: DeviceModel, board: Board, *, serial: str, now: int = 0) -> None:
-        """Power the device on at `now`.
+    def __init__(
+        self, model: DeviceModel, board: Board, *, serial: str, now: int = 0, altered_by: Iterable[Alteration] = ()
+    ) -> None:
+        """Power the device on at `now`, altered before its first boot.
 
         Raises:
             CatalogueMismatch: a command of the catalogue has no handler.
@@ -54,6 +59,12 @@ class Firmware:
         """From each state, what leads where, over restarts."""
         self.survives: tuple[type[Exception], ...] = ()
         """Errors that end in a reset by the watchdog. Of sound firmware there are none: there, an error is a bug of ours."""
+        self.figures = model
+        """What it goes by, over restarts: the figures of its model, unless it was altered."""
+        self.altered: list[Alteration] = []
+        """Called at each boot, once its parts are there and before any of them acts."""
+        for alter in altered_by:
+            alter(self)
         self._has_power = True
         self._unserved: list[Frame] = []
         store = Store(board.flash)
@@ -67,12 +78,14 @@ class Firmware:
         self._timers = Timers()
         self._held: Timers | None = None
         """The timers that do not run while the main loop stands still."""
-        self.memory = Memory(self.model, self.serial, store)
+        self.memory = Memory(self.figures, self.serial, store)
         self.memory.begin_boot(now, keeps_clock=cause in _CLOCK_GOES_ON, time_went_on=time_went_on)
-        self.device = Device(self.model, self.board, self.memory, self._timers, cause=cause, now=now)
+        self.device = Device(self.figures, self.board, self.memory, self._timers, cause=cause, now=now)
         self.device.transitions = self.transitions
         self.link = Link(self.device, self._timers, self.handlers, self._ignore)
         self.device.listeners.append(self._observed)
+        for alter in self.altered:
+            alter(self)
         self.memory.flush(now)
 
     def _observed(self, event: Message, now: int) -> None:

@@ -22,10 +22,11 @@ from ipg_emulator.surroundings import PresentSurroundings
 from ipg_emulator.virtual import VirtualIpg
 
 if TYPE_CHECKING:
+    from ipg_emulator.firmware.core import Alteration
     from ipg_emulator.snapshot import Snapshot
 
 OFFERED = "device"
-_OPTIONS = ("seed", *LEAD_FAULTS, "faults", "time")
+_OPTIONS = ("seed", *LEAD_FAULTS, "faults", "defect", "time")
 _PASSING = {"virtual": Passing.PACED, **{passing.value: passing for passing in Passing}}
 
 
@@ -171,10 +172,17 @@ def _new(url: SplitResult) -> InProcess:
     model = load(url.netloc + url.path)
     lead_faults = {int(c): kind for kind in LEAD_FAULTS for c in options.get(kind, "").split(",") if c}
     seed, started_at = int(options.get("seed", "0")), boot_finished_at(model)
-    ipg = VirtualIpg(build_device(model, seed=seed, lead_faults=lead_faults))
+    altered_by = _defects(options["defect"]) if "defect" in options else []
+    ipg = VirtualIpg(build_device(model, seed=seed, lead_faults=lead_faults, altered_by=altered_by))
     if "faults" in options:
         from ipg_emulator.faults.injector import Injector
         from ipg_emulator.faults.plan import load_plan
 
         ipg.faults = Injector(ipg, load_plan(options["faults"]), seed, now=started_at)
     return InProcess(ipg, started_at=started_at, passing=_PASSING[passing])
+
+
+def _defects(names: str) -> list[Alteration]:
+    from ipg_emulator.faults.defects import defects
+
+    return defects(names.split(","))

@@ -9,6 +9,9 @@ from ipg_protocol import COMMAND_OF, Message
 from ipg_protocol.commands.link import Capability, CapabilityRow
 from ipg_protocol.commands.programs import CASE_CONTACT, Waveform
 
+RANGES = (Capability.AMPLITUDE_MICROAMPS, Capability.PULSE_WIDTH_US, Capability.RATE_MILLIHERTZ, Capability.RAMP_SECONDS)
+"""Without these no area can be made up."""
+
 
 class Segment(NamedTuple):
     """A stretch of a range with one step."""
@@ -107,6 +110,12 @@ class Capabilities:
         """How a waveform recovers its charge; of one that the device lacks, without any recharge."""
         rows = [row for row in self.of(Capability.WAVEFORM) if row.index == waveform]
         return Shape(rows[0].minimum, rows[0].maximum, rows[0].step) if rows else Shape(0, 0, 0)
+
+    def make_sense(self) -> bool:
+        """Whether contacts and waveforms are there, and every range rises by a step from its minimum to its maximum."""
+        ranges = [self.of(capability) for capability in RANGES]
+        rise = all(row.minimum <= row.maximum and row.step > 0 for rows in ranges for row in rows)
+        return rise and all(ranges) and bool(self.contacts) and bool(self.waveforms)
 
     def supports(self, *requests: type[Message]) -> bool:
         """Whether the device names all these commands."""

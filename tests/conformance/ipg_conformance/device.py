@@ -42,7 +42,10 @@ from ipg_protocol.refusal import SafetyDetail, SafetyRule
 
 from ipg_conformance.areas import smallest_area, typical_area
 from ipg_conformance.capabilities import Capabilities
-from ipg_conformance.case import Failure, NotApplicable, expect_ok
+from ipg_conformance.case import Failure, NotApplicable, OutOfReach, expect_ok
+from ipg_conformance.ics import Statement
+from ipg_conformance.inputs import CommandInputs, Inputs
+from ipg_conformance.permission import Permission
 from ipg_conformance.tester import Tester
 
 NEXT = 0
@@ -61,8 +64,11 @@ Q = TypeVar("Q", bound=Request[Any])
 class Device:
     """A device reached through a `Tester`."""
 
-    def __init__(self, tester: Tester) -> None:
+    def __init__(self, tester: Tester, inputs: Inputs | None = None, statement: Statement | None = None) -> None:
         self.tester = tester
+        self.inputs = inputs or CommandInputs()
+        self.statement = statement
+        """What its maker declares of it."""
         self.open_contacts: list[Impedance] = []
         self.shorted_contacts: list[Impedance] = []
         self.session: Session | None = None
@@ -80,6 +86,10 @@ class Device:
         if self._capabilities is None:
             self._capabilities = Capabilities(self.read_capabilities())
         return self._capabilities
+
+    def makes_sense(self) -> bool:
+        """Whether the capabilities were read, and are such that values can be reckoned from them."""
+        return self._capabilities is not None and self._capabilities.make_sense()
 
     @property
     def program(self) -> int:
@@ -202,8 +212,13 @@ class Device:
         status = self.status()
         if status.alerts & Alert.FAULT_LATCHED:
             self.clear_faults()
-        if status.revision != self._clean_revision:
+        if status.revision != self._clean_revision and Permission.DESTRUCTIVE in self.tester.allowed:
             self._clean_revision = self.ask(FactoryReset(NEXT)).revision
+
+    @property
+    def was_settled(self) -> bool:
+        """Whether it was given the factory's configuration."""
+        return self._clean_revision >= 0
 
     def restart(self, role: Role = Role.SERVICE) -> Session:
         """RESET, wait for the boot to end, and open a session."""
@@ -245,10 +260,10 @@ class Device:
         """Let time pass, so that neither the session nor a device that minds silence is lost to it.
 
         Raises:
-            NotApplicable: it would take longer than a case may.
+            OutOfReach: it would take longer than a case may.
         """
         if seconds > self.patience_seconds:
-            raise NotApplicable(f"it would take {seconds:g} s")
+            raise OutOfReach(f"it would take {seconds:g} s")
         silence = self.capabilities.limit(Capability.HOST_SILENCE_MS) / 2000 or LONGEST_SILENCE_SECONDS
         end = self.tester.clock() + seconds
         while (left := end - self.tester.clock()) > 0:

@@ -13,6 +13,7 @@ from ipg_protocol.commands.measurement import (
 from ipg_protocol.commands.programs import CASE_CONTACT
 
 from ipg_conformance.device import Device
+from ipg_conformance.permission import Permission
 
 
 def finish_measurement(device: Device, within: float = 10.0) -> None:
@@ -54,8 +55,12 @@ def read_impedance(device: Device) -> list[Impedance]:
 
 
 def inspect_once(device: Device) -> None:
-    """Find the contacts that measure open or short, so that cases can use the others; settles the device again."""
-    if device.leads_inspected or not device.capabilities.supports(MeasureImpedance, ReadImpedance):
+    """Find the contacts that measure open or short, so that cases can use the others; settles the device again.
+
+    Without leave to raise output all contacts are taken for sound.
+    """
+    is_allowed = Permission.OUTPUT in device.tester.allowed
+    if device.leads_inspected or not is_allowed or not device.capabilities.supports(MeasureImpedance, ReadImpedance):
         return
     rows = measure_all(device)
     device.open_contacts = [row for row in rows if row.verdict is ImpedanceVerdict.OPEN]

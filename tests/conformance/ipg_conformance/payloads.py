@@ -1,4 +1,4 @@
-"""Payloads that are malformed in one given way, derived from the declaration of the request."""
+"""Payloads that are malformed, or well formed, in one given way, derived from the declaration of the request."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ class BadField(NamedTuple):
     payload: bytes
 
 
+class GoodField(NamedTuple):
+    """A payload of which one field holds a given member of its enumeration."""
+
+    name: str
+    payload: bytes
+
+
 def too_short(payload: bytes) -> list[bytes]:
     """Every shorter payload."""
     return [payload[:size] for size in range(len(payload))]
@@ -36,6 +43,17 @@ def bad_fields(message: type[Message], payload: bytes) -> Iterator[BadField]:
     for number, field in enumerate(_flat(message)):
         for value in _bad_values(field):
             yield BadField(number, field.name, payload[:offset] + value + payload[offset + len(value) :])
+        offset += struct.calcsize("<" + field.code)
+
+
+def good_fields(message: type[Message], payload: bytes) -> Iterator[GoodField]:
+    """The payload with each enumeration field in turn set to each of its members."""
+    offset = 0
+    for field in _flat(message):
+        if field.enum is not None:
+            for member in field.enum:
+                value = struct.pack("<" + field.code, member)
+                yield GoodField(f"{field.name} {member.name}", payload[:offset] + value + payload[offset + len(value) :])
         offset += struct.calcsize("<" + field.code)
 
 

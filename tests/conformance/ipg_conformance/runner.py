@@ -5,54 +5,114 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-from ipg_protocol.commands.link import Ping
+from ipg_protocol.commands.link import CapabilityRow, Identify, Ping
+from ipg_protocol.commands.link import Identity as DeviceIdentity
 
 from ipg_conformance import cases
-from ipg_conformance.case import CASES, FEATURES, Case, Failure, Need, NotApplicable, Profile, Result, Verdict
+from ipg_conformance.case import (
+    CASES,
+    FEATURES,
+    Case,
+    Failure,
+    Inconclusive,
+    Need,
+    NeverReady,
+    NotAllowed,
+    NotApplicable,
+    OutOfReach,
+    Profile,
+    shown,
+)
+from ipg_conformance.conditions import Conditions
 from ipg_conformance.device import Device
+from ipg_conformance.inputs import CommandInputs, inputs_of
+from ipg_conformance.judgement import Judgement, judge, result_of
 from ipg_conformance.leads import inspect_once
+from ipg_conformance.permission import NOTHING
+from ipg_conformance.report.run import Identity, Result
+from ipg_conformance.requirements import check
 from ipg_conformance.tester import Port, Tester, Unreachable
 
 SETUP_FAILURES_ALLOWED = 3
+SETUP_SECONDS = 120.0
 PROBES = 3
-
-NONSENSE = (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError)
-"""What a case runs into when answers decode but contradict each other, such as a range whose step is 0."""
+STOPS = 3
+"""How often a device that does not answer is told to stop."""
 
 Listener = Callable[[Result], None]
 
 
-class NeverReady(Failure):
-    """The device could not be brought to the state in which cases begin."""
+class NoSuchCase(ValueError):
+    """No case has an id that begins so."""
 
 
 def select(profile: Profile, only: Sequence[str] = ()) -> list[Case]:
-    """The cases of a profile in the order in which they run, or those whose id begins with one of `only`."""
+    """The cases of a profile in the order in which they run, or those whose id begins with one of `only`.
+
+    Raises:
+        NoSuchCase: none begins so.
+        SuiteError: the suite is not fit to be run.
+    """
     assert cases.__all__, "importing the package declares the cases"
+    check(CASES.values())
     chosen = [case for case in CASES.values() if not only or case.id.startswith(tuple(only))]
+    if not chosen:
+        raise NoSuchCase(f"no case begins with {' or '.join(only)}; see: ipg-conformance list")
     order = list(FEATURES)
     fitting = (case for case in chosen if only or profile is Profile.FULL or case.profile is Profile.QUICK)
     return sorted(fitting, key=lambda case: order.index(case.feature))
 
 
-def run_cases(port: Port, chosen: Iterable[Case], listener: Listener = lambda _: None) -> list[Result]:
+def identify(port: Port) -> Identity:
+    """Who a device says that it is; empty where it does not say it.
+
+    Raises:
+        Unreachable: nothing on the port answers.
+    """
+    tester = Tester(port, NOTHING)
+    wait_for_answer(tester)
+    with suppress(Failure):
+        body = tester.request(Identify()).body
+        if isinstance(body, DeviceIdentity):
+            protocol = f"{body.protocol_major}.{body.protocol_minor}"
+            return Identity(model=body.model, serial=body.serial, firmware=body.firmware_version, protocol=protocol)
+    return Identity()
+
+
+def reported_capabilities(port: Port) -> list[CapabilityRow]:
+    """What a device says that it has; nothing where it cannot be asked."""
+    with suppress(Failure):
+        return Device(Tester(port, NOTHING)).read_capabilities()
+    return []
+
+
+def run_cases(
+    port: Port, chosen: Iterable[Case], listener: Listener = lambda _: None, conditions: Conditions | None = None
+) -> list[Result]:
     """Run cases on the device at a port and return what came of each; ends early when the device cannot be prepared.
 
     Raises:
-        Unreachable: nothing on the port answers a PING, or the port goes away.
+        Unreachable: nothing on the port answers a PING, or the port goes away; the listener then has heard all there is.
     """
-    device = Device(Tester(port))
+    terms = conditions or Conditions()
+    inputs = inputs_of(port, terms.statement.inputs if terms.statement else CommandInputs())
+    device = Device(Tester(port, terms.allowed), inputs, terms.statement)
     wait_for_answer(device.tester)
     results: list[Result] = []
     unprepared = 0
     try:
         for case in chosen:
-            result = run_case(device, case)
+            judgement = run_case(device, case, terms)
+            result = terms.waivers.applied_to(result_of(case, judgement, device.tester, terms))
             results.append(result)
             listener(result)
+            if isinstance(judgement.problem, Unreachable):
+                raise judgement.problem
             unprepared = 0 if result.was_prepared else unprepared + 1
             if unprepared == SETUP_FAILURES_ALLOWED:
                 break
+        else:
+            tidy(device)
     finally:
         leave(device)
     return results
@@ -70,50 +130,40 @@ def wait_for_answer(tester: Tester) -> None:
     raise Unreachable(f"{heard}: {PROBES} PINGs were sent")
 
 
-def run_case(device: Device, case: Case) -> Result:
-    """Prepare the device, run one case, and judge it."""
-    tester = device.tester
-    tester.begin_case()
-    started = tester.clock()
+def run_case(device: Device, case: Case, conditions: Conditions) -> Judgement:
+    """Prepare the device, run one case, and judge what came of it."""
+    started = device.tester.clock()
+    problem: Exception | None = None
     try:
-        _prepare(device, case)
+        _prepare(device, case, conditions)
         case.run(device)
-        _expect_no_stray_answer(tester)
-    except NotApplicable as reason:
-        return Result(case, Verdict.NOT_APPLICABLE, tester.clock() - started, str(reason))
-    except Failure as failure:
-        return _failed(case, failure, tester, started)
-    except NONSENSE as error:
-        got = f"{type(error).__name__}: {error}"
-        contradiction = Failure("the device's answers make sense", expected="no contradiction", got=got)
-        return _failed(case, contradiction, tester, started)
-    return Result(case, Verdict.PASSED, tester.clock() - started)
+        _expect_no_stray_answer(device.tester)
+        device.tester.check_repeats()
+    except Exception as error:  # whatever a case ends with is judged, the suite's own faults too
+        problem = error
+    return judge(problem, device, device.tester.clock() - started)
 
 
-def _failed(case: Case, failure: Failure, tester: Tester, started: float) -> Result:
-    return Result(
-        case,
-        Verdict.FAILED,
-        tester.clock() - started,
-        failure.what,
-        failure.expected,
-        failure.got,
-        tuple(tester.exchange),
-        was_prepared=not isinstance(failure, NeverReady),
-    )
-
-
-def _prepare(device: Device, case: Case) -> None:
+def _prepare(device: Device, case: Case, conditions: Conditions) -> None:
+    device.tester.begin_case(SETUP_SECONDS)
+    if missing := case.permissions - conditions.allowed:
+        raise NotAllowed(missing)
     if case.bare:
+        device.tester.begin_case(case.timeout_seconds, case.seed(conditions.seed))
         return
     try:
         device.settle()
         inspect_once(device)
+        applies = case.applies is None or case.applies.holds(device.capabilities)
+    except NotAllowed as error:
+        raise OutOfReach(f"the device cannot be brought to IDLE: {error}") from None
     except Failure as failure:
         what = f"bring the device to a known state: {failure.what}"
         raise NeverReady(what, expected=failure.expected, got=failure.got) from failure
+    if case.applies is not None and not applies:
+        raise NotApplicable(f"not so: {case.applies.words}")
     _check_need(device, case.need)
-    device.tester.begin_case()
+    device.tester.begin_case(case.timeout_seconds, case.seed(conditions.seed))
 
 
 def _check_need(device: Device, need: Need) -> None:
@@ -128,10 +178,21 @@ def _check_need(device: Device, need: Need) -> None:
 
 def _expect_no_stray_answer(tester: Tester) -> None:
     if tester.responses:
-        raise Failure("each request is answered once (REQ-FRM-011)", expected="no other answer", got=str(tester.responses))
+        raise Failure("each request is answered once (REQ-FRM-011)", expected="no other answer", got=shown(tester.responses))
+
+
+def tidy(device: Device) -> None:
+    """Bring a device that cases prepared for themselves to IDLE, with the factory's configuration, once more."""
+    device.tester.begin_case(SETUP_SECONDS)
+    with suppress(Failure, NotApplicable, Inconclusive, Unreachable):
+        if device.was_settled:
+            device.settle()
 
 
 def leave(device: Device) -> None:
     """Stop therapy at once and close the session, as far as the device still answers."""
-    with suppress(Failure, Unreachable):
-        device.stop_and_close()
+    device.tester.begin_case()
+    for _ in range(STOPS):
+        with suppress(Failure, Unreachable):
+            device.stop_and_close()
+            return

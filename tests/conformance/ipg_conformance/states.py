@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ipg_protocol import Command, State
+from ipg_protocol import CATALOGUE, Command, Message, State
 from ipg_protocol.commands.link import Capability, EnterShelfMode, Reset
 from ipg_protocol.commands.measurement import ALL_CONTACTS, MeasureImpedance
 from ipg_protocol.commands.modes import EnterMriMode
@@ -84,9 +84,17 @@ def bring_to(device: Device, state: State) -> None:
     ROUTES[state](device)
 
 
+ROUTE_FOR: dict[type[Message], Callable[[Device], None]] = {
+    **{
+        command.request: ROUTES[State.THERAPY if State.THERAPY in command.states else State.SUSPENDED]
+        for command in CATALOGUE.values()
+        if State.IDLE not in command.states
+    },
+    EnterMriMode: find_leads_sound,
+}
+"""How to bring a device from IDLE to take a command, where it would not, or not so soon, take it there."""
+
+
 def bring_to_one_for(device: Device, command: Command) -> None:
     """Bring a settled device to a state in which it takes a command, and do first what the command asks for."""
-    if State.IDLE not in command.states:
-        bring_to(device, State.THERAPY if State.THERAPY in command.states else State.SUSPENDED)
-    if command.request is EnterMriMode:
-        find_leads_sound(device)
+    ROUTE_FOR.get(command.request, _idle)(device)

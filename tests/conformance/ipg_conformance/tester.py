@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
 
 import serial
 from ipg_protocol import (
+    COMMAND_OF,
     EVENTS,
     Frame,
     FrameReader,
@@ -24,13 +27,24 @@ from ipg_protocol import (
     request_frame,
 )
 from ipg_protocol.commands.link import Ping, Pong
+from ipg_protocol.commands.session import OpenSession
+from ipg_protocol.trace import Record, Towards
 
-from ipg_conformance.case import Failure
+from ipg_conformance.case import Failure, Inconclusive, NotAllowed, shown
+from ipg_conformance.permission import EVERYTHING, Permission, needed_for
 
 ANSWER_SECONDS = 1.0
 POLL_SECONDS = 0.02
 SHORTEST_READ_SECONDS = 0.001
 LONGEST_READ_SECONDS = 1.0
+WRITE_SECONDS = 5.0
+REOPENING_SECONDS = 0.5
+EVENT_SENT_AT_MOST = 5
+"""As often as an event is sent after each OPEN_SESSION (REQ-EVT-001)."""
+MOST_BYTES = 4_000_000
+"""What a device may send in one case; many times what the longest one takes."""
+VIRTUAL_CASE_SECONDS = 4 * 3600.0
+"""How long a case may take where time costs nothing: some let an hour pass."""
 _PROBE_TOKEN = 0x1D0E_50FE
 
 E = TypeVar("E", bound=Message)
@@ -42,6 +56,10 @@ class Unreachable(Exception):
 
 class NoAnswer(Failure):
     """A request was not answered in time."""
+
+
+class TookTooLong(Inconclusive):
+    """The case did not come to an end within its time."""
 
 
 class Port(Protocol):
@@ -59,6 +77,22 @@ class Port(Protocol):
     def close(self) -> None: ...
 
 
+def reopen_port(url: str, within: float) -> Port:
+    """Open a port as soon as it is there again.
+
+    Raises:
+        Unreachable: it did not come back in time.
+    """
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            return open_port(url)
+        except Unreachable:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(REOPENING_SECONDS)
+
+
 def open_port(url: str) -> Port:
     """Open a device path or any pyserial URL, `ipg://MODEL?seed=1` among them.
 
@@ -69,7 +103,7 @@ def open_port(url: str) -> Port:
     if "ipg_emulator.ports" not in untyped.protocol_handler_packages:
         untyped.protocol_handler_packages.append("ipg_emulator.ports")
     try:
-        port = untyped.serial_for_url(url, timeout=POLL_SECONDS)
+        port = untyped.serial_for_url(url, timeout=POLL_SECONDS, write_timeout=WRITE_SECONDS)
         if url.startswith("socket://"):
             _send_without_delay(port.fileno())
     except (OSError, ValueError, ImportError) as error:
@@ -86,38 +120,67 @@ def _send_without_delay(descriptor: int) -> None:
 class Tester:
     """Sends bytes, frames and requests; sorts what comes back into responses and events; acknowledges events."""
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: Port, allowed: frozenset[Permission] = EVERYTHING) -> None:
+        self.allowed = allowed
         self.clock = cast("Callable[[], float]", getattr(port, "monotonic", time.monotonic))
         self.is_virtual = bool(getattr(port, "virtual", False))
-        self.exchange: list[tuple[str, bytes]] = []
+        self.exchange: list[Record] = []
         self.events: list[tuple[int, Message]] = []
         self.responses: list[Frame] = []
         self.received = bytearray()
         self.acknowledging = True
         """Whether events are acknowledged as they come, and repeats of them dropped."""
         self.next_request_id = 1
+        self.random = random.Random(0)
+        """For what a case does at random: seeded anew for each."""
+        self._began = self.clock()
+        self._timeout_seconds = self._deadline = float("inf")
+        self._outgoing = FrameReader()
         self._port = port
         self._port.timeout = POLL_SECONDS
         self._reader = FrameReader()
         self._events_seen: set[tuple[int, int, bytes]] = set()
+        self._sessions_asked_for = 0
+        self._times_sent = Counter[tuple[int, int, bytes]]()
 
-    def begin_case(self) -> None:
-        """Forget what was exchanged before."""
+    def begin_case(self, timeout_seconds: float = float("inf"), seed: int = 0) -> None:
+        """Forget what was exchanged before, and give the case its time."""
+        longest = max(timeout_seconds, VIRTUAL_CASE_SECONDS) if self.is_virtual else timeout_seconds
+        self._deadline = self.clock() + longest
+        self._timeout_seconds = longest
+        self._sessions_asked_for = 0
+        self.random.seed(seed)
         self.acknowledging = True
-        for record in (self.exchange, self.events, self.responses, self.received):
+        for record in (self.exchange, self.events, self.responses, self.received, self._times_sent):
             record.clear()
 
     def send_bytes(self, data: bytes) -> None:
         """Write bytes as they are.
 
         Raises:
+            NotAllowed: a request in them does what the run may not do to the device.
             Unreachable: the port is gone.
         """
-        self.exchange.append((">", data))
+        self._check_time()
+        self._check_requests(data)
+        self._note(Towards.DEVICE, data)
         try:
             self._port.write(data)
         except OSError as error:
             raise Unreachable(f"the port is gone: {error}") from error
+
+    def _note(self, to: Towards, data: bytes) -> None:
+        self.exchange.append(Record(round((self.clock() - self._began) * 1e6), to, bytes(data)))
+
+    def _check_requests(self, data: bytes) -> None:
+        for frame in self._outgoing.feed(data, int(self.clock() * 1e6)):
+            if frame.kind is Kind.REQUEST and (missing := needed_for(frame.opcode) - self.allowed):
+                raise NotAllowed(missing)
+            self._sessions_asked_for += frame.opcode == COMMAND_OF[OpenSession].opcode
+
+    def _check_time(self) -> None:
+        if self.clock() > self._deadline:
+            raise TookTooLong(f"the case took longer than {self._timeout_seconds:g} s")
 
     def send(self, opcode: int, payload: bytes, request_id: int | None = None) -> int:
         """Send a request as bytes; returns its id, the next one unless given."""
@@ -164,7 +227,7 @@ class Tester:
                 if (frame.opcode, frame.request_id) == (opcode, request_id):
                     return self.responses.pop(index)
             if self.clock() >= deadline:
-                got = f"other answers only: {self.responses}" if self.responses else "no answer"
+                got = f"other answers only: {shown(self.responses)}" if self.responses else "no answer"
                 raise NoAnswer(
                     f"an answer within {within:g} s",
                     expected=f"RESPONSE with opcode {opcode:#06x}, request id {request_id}",
@@ -186,12 +249,12 @@ class Tester:
         """
         waiting = list(self.responses)
         reply = self.request(Ping(token=_PROBE_TOKEN))
-        if waiting or self.responses or reply.body != Pong(token=_PROBE_TOKEN):
-            raise Failure(
-                "silence, then the PING's answer",
-                expected=str(Pong(token=_PROBE_TOKEN)),
-                got=f"{waiting + self.responses}, {reply}",
-            )
+        unasked = waiting + self.responses
+        what = "silence, then the PING's answer"
+        if unasked:
+            raise Failure(what, expected="no other answer", got=shown(unasked))
+        if reply.body != Pong(token=_PROBE_TOKEN):
+            raise Failure(what, expected=str(Pong(token=_PROBE_TOKEN)), got=shown(reply))
 
     def wait_for_event(self, kind: type[E], within: float = ANSWER_SECONDS) -> E:
         """The first event of a kind since the case began, waiting for it if need be.
@@ -208,6 +271,19 @@ class Tester:
                 raise Failure(f"an event within {within:g} s", expected=kind.__name__, got=f"{[m for _, m in self.events]}")
             self._take_in()
 
+    def check_repeats(self) -> None:
+        """No event may have come more often since the case began than it may be sent.
+
+        Raises:
+            Failure: one has.
+        """
+        most = EVENT_SENT_AT_MOST * (1 + self._sessions_asked_for)
+        for (number, opcode, _), times in self._times_sent.items():
+            if times > most:
+                name = EVENTS[opcode].name if opcode in EVENTS else f"{opcode:#06x}"
+                what = "an event is sent 5 times at most, afresh after each OPEN_SESSION (REQ-EVT-001)"
+                raise Failure(what, expected=f"event {number}, {name}, {most} times at most", got=f"{times} times")
+
     def events_of(self, kind: type[E]) -> list[E]:
         """The events of a kind that have come since the case began, oldest first."""
         return [message for _, message in self.events if isinstance(message, kind)]
@@ -220,6 +296,7 @@ class Tester:
         self._port.close()
 
     def _take_in(self, within: float = POLL_SECONDS) -> None:
+        self._check_time()
         try:
             if self._port.timeout != within:
                 self._port.timeout = within
@@ -227,16 +304,25 @@ class Tester:
         except OSError as error:
             raise Unreachable(f"the port is gone: {error}") from error
         if data:
-            self.exchange.append(("<", data))
+            self._note(Towards.HOST, data)
             self.received += data
-        for frame in self._reader.feed(data, int(self.clock() * 1e6)):
+            self._check_amount()
+        # Always at time 0: a frame that a slow line or a busy computer cuts in two is whole all the same.
+        for frame in self._reader.feed(data, 0):
             if frame.kind is Kind.RESPONSE:
                 self.responses.append(frame)
             elif frame.kind is Kind.EVENT:
                 self._take_event(frame)
 
+    def _check_amount(self) -> None:
+        if len(self.received) > MOST_BYTES:
+            what = "what a device sends comes to an end"
+            raise Failure(what, expected=f"at most {MOST_BYTES} bytes in a case", got=f"{len(self.events)} events and more")
+
     def _take_event(self, frame: Frame) -> None:
         identity = (frame.request_id, frame.opcode, frame.payload)
+        if frame.request_id:
+            self._times_sent[identity] += 1
         if self.acknowledging and frame.request_id:
             self.acknowledge(frame.request_id)
             if identity in self._events_seen:

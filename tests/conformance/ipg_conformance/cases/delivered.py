@@ -15,6 +15,8 @@ from ipg_conformance.cases.therapy import other_contact
 from ipg_conformance.device import NEXT, Device
 from ipg_conformance.safety import WITHOUT_CHARGE_RULES, picocoulombs
 
+COUNTED_SECONDS = 2.5
+
 
 @case("THR/READ/BV-01", "REQ-THR-010")
 def therapy_report_agrees(device: Device) -> None:
@@ -74,6 +76,23 @@ def counts_never_fall(device: Device) -> None:
 def counts(device: Device) -> tuple[int, int, int, int]:
     report = device.ask(ReadTherapy(0))
     return (report.charge_microcoulombs, report.on_time_seconds, report.pulses, report.energy_microjoules)
+
+
+@case("THR/READ/BV-04", "REQ-THR-013", "REQ-THR-010", profile=Profile.FULL)
+def pulses_follow_the_rate(device: Device) -> None:
+    """In some seconds as many pulses are counted as the rate says, or bursts of them, and the on-time goes along."""
+    area = device.typical()
+    if area.waveform is Waveform.DIRECT_CURRENT:
+        raise NotApplicable("direct current has no pulses")
+    device.run_therapy(area)
+    before, began = device.ask(ReadTherapy(0)), device.tester.clock()
+    device.tester.listen(COUNTED_SECONDS)
+    after, passed = device.ask(ReadTherapy(0)), device.tester.clock() - began
+    least = 0.95 * area.rate_millihertz / 1000 * passed - 2
+    counted = after.pulses - before.pulses
+    expect_that(f"{least:.0f} pulses or more are counted", counted >= least, counted)
+    on = after.on_time_seconds - before.on_time_seconds
+    expect_that(f"the on-time rises by {passed:.1f} s", abs(on - passed) <= 1.1, on)
 
 
 @case("THR/READ/BI-01", "REQ-THR-007", "REQ-CMD-007")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipg_protocol import State, Status
-from ipg_protocol.commands.link import Capability
+from ipg_protocol.commands.link import Capability, FactoryReset
 from ipg_protocol.commands.log import LogCode, LogInfo, ReadCounters
 from ipg_protocol.commands.programs import AreaSettings
 from ipg_protocol.commands.therapy import (
@@ -113,6 +113,18 @@ def doses_are_counted(device: Device) -> None:
         expect("the doses counted after a start without one", device.ask(ReadCounters()).doses, before + 1)
 
 
+@case("DOS/END/BO-01", "REQ-DOS-001", "REQ-THR-001", profile=Profile.FULL)
+def second_start_adds_nothing(device: Device) -> None:
+    """START_THERAPY half way through a dose is accepted and does not make it longer."""
+    area = dosed(device)
+    device.begin_therapy(area)
+    device.rest(area.dose_seconds / 2)
+    device.ask(StartTherapy(NEXT))
+    within = area.dose_seconds / 2 + stop_ramp_seconds(device) + MARGIN_SECONDS
+    device.rest(within)
+    expect("the state when the dose is over", device.status().state, State.IDLE)
+
+
 @case("DOS/DAY/LT-01", "REQ-DOS-002", "REQ-CMD-006", profile=Profile.FULL)
 def doses_of_a_day(device: Device) -> None:
     """No more doses begin within 24 h than the device says; the next is refused DOSES_PER_DAY, and others still start."""
@@ -133,6 +145,24 @@ def doses_of_a_day(device: Device) -> None:
     expect("the state", device.status().state, State.IDLE)
     if not device.typical().dose_seconds:
         device.begin_therapy()
+
+
+@case("DOS/DAY/BO-01", "REQ-DOS-002", "REQ-RST-007", profile=Profile.FULL)
+def doses_outlive_a_reset(device: Device) -> None:
+    """When the doses of a day are given, neither RESET, FACTORY_RESET nor writing the program anew gives one more."""
+    if not device.capabilities.limit(Capability.DOSES_PER_DAY):
+        raise NotApplicable("the doses of a day are not limited")
+    area = dosed(device)
+    device.write_program(area)
+    while (reply := device.request(StartTherapy(NEXT))).status is Status.OK:
+        device.ask(StopTherapy(StopMode.IMMEDIATE))
+    expect_refusal("one dose more", reply, Status.UNSAFE_COMBINATION, rule=SafetyRule.DOSES_PER_DAY)
+    device.restart()
+    device.ask(FactoryReset(NEXT))
+    device.write_program(area)
+    reply = device.request(StartTherapy(NEXT))
+    expect_refusal("after RESET", reply, Status.UNSAFE_COMBINATION, rule=SafetyRule.DOSES_PER_DAY)
+    expect("the state", device.status().state, State.IDLE)
 
 
 @case("HST/SILENT/LT-01", "REQ-HST-001", "REQ-LOG-002", profile=Profile.FULL)

@@ -14,9 +14,9 @@ from ipg_protocol.commands.therapy import StartTherapy
 from ipg_protocol.refusal import WHOLE_MESSAGE
 from ipg_protocol.wire import is_fixed, minimum_size
 
-from ipg_conformance.case import Need, NotApplicable, case, expect, expect_ok, expect_refusal
+from ipg_conformance.case import Need, NotApplicable, case, expect, expect_ok, expect_refusal, expect_that
 from ipg_conformance.device import NEXT, Device
-from ipg_conformance.payloads import bad_fields, too_long, too_short
+from ipg_conformance.payloads import bad_fields, good_fields, too_long, too_short
 from ipg_conformance.samples import valid_request, zeros
 from ipg_conformance.states import bring_to, bring_to_one_for
 
@@ -49,7 +49,7 @@ def unknown_opcode_without_session(device: Device) -> None:
     expect_refusal("opcode 0x7E7E", device.tester.request_bytes(0x7E7E, b"\1"), Status.UNKNOWN_COMMAND)
 
 
-@case("CMD/VALID/BV-01", "REQ-CMD-008", each=EVERY)
+@case("CMD/VALID/BV-01", "REQ-CMD-008", "REQ-CMD-005", each=EVERY)
 def valid_use(device: Device, command: Command) -> None:
     """A valid request is accepted, and its answer has the declared layout."""
     expect_ok(device.request(ready_request(device, command)), command.response, command.name)
@@ -198,13 +198,15 @@ STATES = [
 ]
 
 
-@case("CMD/STATE/BO-01", "REQ-CMD-005", "REQ-STA-001", each=STATES)
+@case("CMD/STATE/BO-01", "REQ-CMD-005", "REQ-STA-001", each=STATES, outputs=True, destructive=True)
 def commands_by_state(device: Device, state: State) -> None:
     """In each state every command that is not for it is refused WRONG_STATE, and every other passes the gate."""
     expect_gates(device, state)
 
 
-@case("CMD/STATE/BO-01", "REQ-CMD-005", "REQ-IMP-004", each=[("FAULT", State.FAULT)], need=Need.SHORTED_CONTACT)
+@case(
+    "CMD/STATE/BO-01", "REQ-CMD-005", "REQ-IMP-004", each=[("FAULT", State.FAULT)], need=Need.SHORTED_CONTACT, destructive=True
+)
 def commands_in_fault(device: Device, state: State) -> None:
     """In FAULT every command that is not for it is refused WRONG_STATE, and every other passes the gate."""
     expect_gates(device, state)
@@ -225,7 +227,7 @@ def expect_gates(device: Device, state: State) -> None:
             expect_refusal(what, reply, Status.WRONG_STATE, state=state)
 
 
-@case("RST/BOOT/BO-01", "REQ-RST-002", "REQ-CMD-005")
+@case("RST/BOOT/BO-01", "REQ-RST-002", "REQ-CMD-005", outputs=True, destructive=True)
 def commands_while_booting(device: Device) -> None:
     """While booting, commands for that state pass the gate; others are refused WRONG_STATE (with a role, or NO_SESSION)."""
     for _ in range(BOOT_ATTEMPTS):
@@ -258,7 +260,34 @@ def reply_begins_with_status_and_flags(device: Device) -> None:
     expect("the size of the answer", len(payload) - 2, len(encode(device.ask(GetStatus()))))
 
 
-@case("CMD/LACKING/BI-01", "REQ-CMD-010", each=OPTIONAL)
+@case("CMD/REPLY/BI-01", "REQ-CMD-008")
+def refusal_is_status_flags_detail(device: Device) -> None:
+    """A refusal's payload is status, flags, detail and nothing more: each of four, byte for byte."""
+    boot_counter = device.status().boot_counter.to_bytes(4, "little")
+    refused = [(0x0003, bytes(3), bytes((Status.MALFORMED, 0, WHOLE_MESSAGE, 0, 3)))]
+    refused += [(0x7E7E, b"", bytes((Status.UNKNOWN_COMMAND, 0)))]
+    device.open_session(Role.OBSERVER)
+    shelf = encode(EnterShelfMode(1))
+    refused += [(COMMAND_OF[EnterShelfMode].opcode, shelf, bytes((Status.NOT_PERMITTED, 0, Role.SERVICE)))]
+    for opcode, payload, expected in refused:
+        number = device.tester.send(opcode, payload)
+        expect(f"the refusal of {opcode:#06x}", device.tester.response_to(opcode, number).payload, expected)
+    device.ask(CloseSession())
+    number = device.tester.send(COMMAND_OF[EnterShelfMode].opcode, shelf)
+    answer = device.tester.response_to(COMMAND_OF[EnterShelfMode].opcode, number).payload
+    expect("the refusal without a session", answer, bytes((Status.NO_SESSION, 0)) + boot_counter)
+
+
+@case("CMD/ENUM/BV-01", "REQ-CMD-002", each=WITH_ENUMERATION)
+def every_member_of_an_enumeration(device: Device, command: Command) -> None:
+    """Every value that an enumeration has passes the layout: whatever becomes of the request, it is not MALFORMED."""
+    payload = encode(valid_request(device, command))
+    for good in good_fields(command.request, payload):
+        reply = device.tester.request_bytes(command.opcode, good.payload)
+        expect_that(f"{command.name} with {good.name} fits the layout", reply.status is not Status.MALFORMED, reply)
+
+
+@case("CMD/LACKING/BI-01", "REQ-CMD-010", "REQ-CAP-002", each=OPTIONAL)
 def command_that_the_device_lacks(device: Device, command: Command) -> None:
     """A command that no row names is refused NOT_SUPPORTED for the whole of it: with any role or none, well-formed or not."""
     if device.capabilities.supports(command.request):

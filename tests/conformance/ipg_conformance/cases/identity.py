@@ -165,7 +165,7 @@ def ranges_are_grids(device: Device, capability: Capability) -> None:
         below = row.maximum
 
 
-@case("CAP/COMPLETE/BV-03", "REQ-CAP-002")
+@case("CAP/COMPLETE/BV-03", "REQ-CAP-002", outputs=True, destructive=True)
 def command_rows_are_true(device: Device) -> None:
     """A command that no row names is refused UNKNOWN_COMMAND; one that is named is not."""
     for opcode in sorted(device.capabilities.commands):

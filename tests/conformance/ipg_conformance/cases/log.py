@@ -22,9 +22,10 @@ def entries_from(device: Device, cursor: int) -> list[LogEntry]:
     entries: list[LogEntry] = []
     while True:
         page = device.ask(ReadLog(cursor))
-        if page.next_cursor == cursor:
-            return entries
         entries += page.rows
+        expect("the cursor behind a page", page.next_cursor, page.rows[-1].number + 1 if page.rows else cursor)
+        if not page.rows:
+            return entries
         cursor = page.next_cursor
 
 

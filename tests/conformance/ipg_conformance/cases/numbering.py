@@ -135,7 +135,7 @@ def repeat_of_what_was_inopportune(device: Device) -> None:
     expect("the state", device.status().state, State.IDLE)
 
 
-@case("REQ/SESSION/BV-01", "REQ-REQ-001")
+@case("REQ/SESSION/BV-01", "REQ-REQ-001", "REQ-REQ-002")
 def ids_begin_anew_with_a_session(device: Device) -> None:
     """Ids count within a session: in the next one, id 1 is new again."""
     device.open_session()

@@ -190,7 +190,7 @@ def contact_twice(device: Device) -> None:
         expect_unsafe(device, f"contact {repeated} twice", area, SafetyRule.CONTACT_REPEATED, value=repeated)
 
 
-@case("PRG/CONTACT/BI-02", "REQ-PRG-005", "REQ-CMD-007")
+@case("PRG/CONTACT/BI-02", "REQ-PRG-005", "REQ-CMD-007", "REQ-CAP-002")
 def contact_that_is_not_there(device: Device) -> None:
     """A contact beyond those there are is refused OUT_OF_RANGE on the contacts' field."""
     first, beyond = device.sound_contacts[0], device.capabilities.contacts[-1] + 1
@@ -217,7 +217,7 @@ def contact_without_share(device: Device) -> None:
     expect_block_refused(device, "a share of 0", area, Status.OUT_OF_RANGE, field=CONTACTS_FIELD)
 
 
-@case("PRG/WAVEFORM/BI-01", "REQ-PRG-006")
+@case("PRG/WAVEFORM/BI-01", "REQ-PRG-006", "REQ-CAP-002")
 def waveform_that_the_device_lacks(device: Device) -> None:
     """A waveform that no row names is refused NOT_SUPPORTED on the waveform's field."""
     missing = [waveform for waveform in Waveform if waveform not in device.capabilities.waveforms]

@@ -6,21 +6,23 @@ from ipg_protocol.commands.link import Alert, Capability
 from ipg_protocol.commands.measurement import ReadTemperature
 from ipg_protocol.commands.power import UNKNOWN_DAYS, ChargingState, GetBattery, GetCharging, GetLongevity
 from ipg_protocol.commands.session import CloseSession
-from ipg_protocol.vocabulary import BatteryTier
+from ipg_protocol.vocabulary import BatteryTier, State
 
 from ipg_conformance.case import NotApplicable, case, expect, expect_that
 from ipg_conformance.device import Device
 
 CHARGING = (ChargingState.TRICKLE, ChargingState.CONSTANT_CURRENT, ChargingState.CONSTANT_VOLTAGE)
 TOLERANCE_MILLICELSIUS = 50
+LEAST_MILLIVOLTS = 1_000
+"""A device that answers runs on a cell that is not empty, or on several."""
 
 
 @case("BAT/READ/BV-01", "REQ-BAT-001")
 def battery_is_plausible(device: Device) -> None:
-    """GET_BATTERY needs no session, and reports a voltage, at most 1000 permille, and the tier of GET_STATUS."""
+    """GET_BATTERY needs no session, and reports a plausible voltage, at most 1000 permille, and the tier of GET_STATUS."""
     device.ask(CloseSession())
     battery = device.ask(GetBattery())
-    expect_that("the voltage is above 0", battery.millivolts > 0, battery)
+    expect_that(f"the voltage is at least {LEAST_MILLIVOLTS} mV", battery.millivolts >= LEAST_MILLIVOLTS, battery)
     expect_that("the charge is at most 1000 permille", battery.charge_permille <= 1000, battery)
     expect("the tier", battery.tier, device.status().battery_tier)
 
@@ -48,6 +50,15 @@ def tier_allows_therapy(device: Device) -> None:
     expect_that("a device under test is not at EOS", battery.tier is not BatteryTier.EOS, battery)
     device.begin_therapy()
     expect("the alert FAULT_LATCHED", bool(device.status().alerts & Alert.FAULT_LATCHED), False)
+
+
+@case("BAT/EOS/BV-01", "REQ-BAT-002", bare=True)
+def end_of_service_ends_therapy(device: Device) -> None:
+    """A device whose battery is at EOS, after however long, has the state EOS: therapy is over."""
+    status = device.status()
+    if status.battery_tier is not BatteryTier.EOS:
+        raise NotApplicable("the battery is not at EOS")
+    expect_that("the state is EOS, or FAULT", status.state in (State.EOS, State.FAULT), status)
 
 
 @case("CHG/READ/BV-01", "REQ-CHG-001")

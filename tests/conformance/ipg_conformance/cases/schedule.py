@@ -43,7 +43,7 @@ def rows(device: Device) -> tuple[ScheduleRow, ...]:
     return device.ask(ReadSchedule()).rows
 
 
-@case("SCH/WRITE/BV-01", "REQ-SCH-001", "REQ-CMD-009", "REQ-LOG-002")
+@case("SCH/WRITE/BV-01", "REQ-SCH-001", "REQ-SCH-002", "REQ-CMD-009", "REQ-LOG-002")
 def schedule_reads_by_time_of_day(device: Device) -> None:
     """As many rows as fit, written in any order, read by time of day, with the new revision; the number is logged."""
     most = with_program(device)
@@ -163,6 +163,8 @@ def schedule_starts_and_stops(device: Device) -> None:
     device.wait_for_state(lambda state: state is State.IDLE, 3 * MARGIN_SECONDS + stop_ramp_seconds(device))
     device.tester.listen(0.05)
     expect_that("the schedule ended it", TherapyCause.SCHEDULE in ending_causes(device), ending_causes(device))
+    if stop_ramp_seconds(device):
+        expect("the cause of the stop ramp", causes(device, State.RAMPING), [TherapyCause.SCHEDULE])
 
 
 @case("SCH/RUN/BV-02", "REQ-SCH-003", "REQ-THR-002", profile=Profile.FULL)

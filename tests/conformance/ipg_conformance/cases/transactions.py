@@ -107,7 +107,7 @@ def old_transaction_is_forgotten(device: Device) -> None:
     expect("the outcomes, oldest first", outcomes, expected)
 
 
-@case("TXN/ZERO/BI-01", "REQ-TXN-003", "REQ-CMD-006", each=CHANGES)
+@case("TXN/ZERO/BI-01", "REQ-TXN-003", "REQ-CMD-006", "REQ-CMD-009", each=CHANGES)
 def transaction_zero(device: Device, command: Command) -> None:
     """Transaction 0 is refused OUT_OF_RANGE on field 0 with minimum 1, and nothing changes."""
     request = msgspec.structs.replace(valid_request(device, command), transaction=0)

@@ -1,0 +1,226 @@
+"""What some models have: MRI mode, doses, a watch over the host's silence, and a schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ipg_protocol.commands.modes import EnterMriMode, LeaveMriMode, Modes, ReadModes
+from ipg_protocol.commands.therapy import ReadSchedule, StartTherapy, StopMode, TherapyCause, WriteSchedule
+from ipg_protocol.commands.therapy import Schedule as ScheduleTold
+from ipg_protocol.refusal import SafetyDetail, SafetyRule
+from ipg_protocol.vocabulary import State
+from ipg_protocol.wire import Message
+
+from ipg_emulator.faults.defects.defect import Usual, answering, booting, due, inside, never, part, put, replace, serving
+from ipg_emulator.firmware import Firmware
+from ipg_emulator.firmware.delivery import Delivery
+from ipg_emulator.firmware.device import Device
+from ipg_emulator.firmware.dispatch import Context
+from ipg_emulator.firmware.doses import Doses
+from ipg_emulator.firmware.handlers.modes import read_modes
+from ipg_emulator.firmware.host_watch import HostWatch
+from ipg_emulator.firmware.link import Link
+from ipg_emulator.firmware.modes import Modes as HeldOff
+from ipg_emulator.firmware.refusal import Refused
+from ipg_emulator.firmware.schedule import Schedule
+from ipg_emulator.firmware.timers import Timer
+
+# MRI mode
+
+
+@part("device.delivery", "resume")
+def mri_mode_restores_nothing(usual: Usual, delivery: Delivery, cause: TherapyCause, now: int) -> None:
+    """Therapy stays off after MRI mode."""
+    if cause is TherapyCause.MRI_MODE:
+        delivery.abandon(cause, now)
+    else:
+        usual(cause, now)
+
+
+@serving(EnterMriMode)
+def mri_mode_unmeasured(usual: Usual, request: EnterMriMode, context: Context) -> Message:
+    """ENTER_MRI_MODE does not ask whether the contacts were measured."""
+    try:
+        answer: Message = usual(request, context)
+    except Refused as refused:
+        if not isinstance(refused.detail, SafetyDetail):
+            raise
+        context.device.modes.enter_mri(request.minutes, context.now)
+        return _modes(context)
+    return answer
+
+
+def _modes(context: Context) -> Modes:
+    return read_modes(ReadModes(), context)
+
+
+@part("device.modes", "enter_mri")
+def mri_mode_of_seconds(usual: Usual, modes: HeldOff, minutes: int, now: int) -> None:
+    """MRI mode ends after as many seconds as minutes were asked for."""
+    usual(minutes, now)
+    until = now + minutes * 1_000_000
+    inside(modes, "_device").memory.note(mri_until=until)
+    inside(modes, "_timers").set(Timer.MRI_MODE, until)
+
+
+@due(Timer.MRI_MODE)
+def mri_mode_without_end(usual: Usual, _: Firmware, __: int) -> None:
+    """MRI mode lasts until it is left, whatever time was asked for."""
+    never(usual)
+
+
+@booting
+def mri_mode_lost_in_reset(firmware: Firmware) -> None:
+    """A reset ends MRI mode."""
+    firmware.memory.note(mri_until=None)
+
+
+@answering(ReadModes, EnterMriMode, LeaveMriMode)
+def restoration_untold(modes: Modes, _: Context) -> Modes:
+    """READ_MODES does not tell that therapy will be restored."""
+    return replace(modes, therapy_restored_after=0)
+
+
+@answering(ReadModes, EnterMriMode)
+def mri_time_left_stands(modes: Modes, _: Context) -> Modes:
+    """READ_MODES tells a minute as the time left, however long MRI mode still lasts."""
+    return replace(modes, mri_seconds_left=60 if modes.mri_seconds_left else 0)
+
+
+@part("device.delivery", "stop")
+def stop_unheard_while_held_off(usual: Usual, delivery: Delivery, *stop: Any) -> None:
+    """STOP_THERAPY does not reach therapy that is held off: it is restored afterwards."""
+    if inside(delivery, "_device").state is not State.SUSPENDED:
+        usual(*stop)
+
+
+@part("link", "_execute")
+def start_taken_while_held_off(usual: Usual, link: Link, entry: Any, *others: Any) -> Any:
+    """START_THERAPY is taken while therapy is held off, and starts it."""
+    if entry.request is StartTherapy and link.device.state is State.SUSPENDED:
+        entry = entry._replace(states=entry.states | {State.SUSPENDED})
+    return usual(entry, *others)
+
+
+# Doses
+
+
+@part("device.delivery.doses", "_await_next")
+def dose_without_end(_: Usual, __: Doses, ___: int) -> None:
+    """A dose does not end."""
+
+
+@part("device.delivery.doses", "begin")
+def dose_too_short(usual: Usual, doses: Doses, *course: Any) -> None:
+    """A dose is a tenth shorter than what was programmed."""
+    usual(*course)
+    put(doses, _ends_us={area: end * 9 // 10 for area, end in inside(doses, "_ends_us").items()})
+
+
+@part("device", "log")
+def dose_not_logged(usual: Usual, _: Device, code: Any, argument: int, now: int) -> None:
+    """The end of a dose is not logged."""
+    if code.name != "DOSE_OVER":
+        usual(code, argument, now)
+
+
+@part("device.delivery.doses", "check")
+def doses_of_a_day_unlimited(_: Usual, __: Doses, *___: object) -> None:
+    """Any number of doses can be begun within a day."""
+
+
+@part("device.delivery.doses", "begun_within_a_day")
+def one_dose_too_many(usual: Usual, _: Doses, now: int) -> int:
+    """One dose more than the limit can be begun within a day: the comparison is with `>` where `>=` is right."""
+    begun: int = usual(now)
+    return max(begun - 1, 0)
+
+
+# The host's silence
+
+
+@part("device.host_watch", "begin")
+def silent_host_borne(_: Usual, __: HostWatch, ___: int) -> None:
+    """Therapy goes on however long the host is silent."""
+
+
+@due(Timer.HOST_SILENCE)
+def host_silence_counts_from_the_start(usual: Usual, firmware: Firmware, now: int) -> None:
+    """Requests do not keep therapy going: it stops when the time of silence has passed since its start."""
+    firmware.device.host_watch.heard_at = 0
+    usual(now)
+
+
+# Schedule
+
+
+@answering(ReadSchedule, WriteSchedule)
+def schedule_in_no_order(told: ScheduleTold, _: Context) -> ScheduleTold:
+    """READ_SCHEDULE tells the rows from the last of the day to the first."""
+    return replace(told, rows=told.rows[::-1])
+
+
+def _write_schedule(request: WriteSchedule, context: Context) -> Message:
+    memory = context.device.memory
+    revision = memory.commit(replace(memory.configuration, schedule=request.rows))
+    return ScheduleTold(revision, request.rows)
+
+
+@serving(WriteSchedule)
+def scheduled_rows_may_overlap(usual: Usual, request: WriteSchedule, context: Context) -> Message:
+    """WRITE_SCHEDULE takes rows that overlap."""
+    try:
+        answer: Message = usual(request, context)
+    except Refused as refused:
+        if isinstance(refused.detail, SafetyDetail) and refused.detail.rule is SafetyRule.SCHEDULE_OVERLAP_MINUTES:
+            return _write_schedule(request, context)
+        raise
+    return answer
+
+
+@serving(WriteSchedule)
+def overlap_over_midnight_unseen(usual: Usual, request: WriteSchedule, context: Context) -> Message:
+    """WRITE_SCHEDULE does not see that the last row of the day runs into the first."""
+    try:
+        answer: Message = usual(request, context)
+    except Refused as refused:
+        ends = [row.minute_of_day + row.duration_minutes for row in request.rows]
+        is_overlap = isinstance(refused.detail, SafetyDetail) and refused.detail.rule is SafetyRule.SCHEDULE_OVERLAP_MINUTES
+        if is_overlap and max(ends, default=0) > 1440:
+            return _write_schedule(request, context)
+        raise
+    return answer
+
+
+@serving(WriteSchedule)
+def minute_1440_taken(usual: Usual, request: WriteSchedule, context: Context) -> Message:
+    """WRITE_SCHEDULE takes minute 1440 of the day, and means midnight."""
+    rows = tuple(replace(row, minute_of_day=0) if row.minute_of_day == 1440 else row for row in request.rows)
+    answer: Message = usual(replace(request, rows=rows), context)
+    return answer
+
+
+@part("device.schedule", "plan")
+def schedule_never_runs(_: Usual, __: Schedule, ___: int) -> None:
+    """The schedule is kept, and never run."""
+
+
+@part("device.schedule", "_begin")
+def scheduled_therapy_without_end(usual: Usual, schedule: Schedule, *row: Any) -> None:
+    """Therapy that a row of the schedule has started is not stopped at its end."""
+    usual(*row)
+    inside(schedule, "_device").memory.note(row_ends_at=None)
+
+
+@part("device.delivery", "start")
+def schedule_starts_as_a_command(usual: Usual, _: Delivery, now: int, cause: TherapyCause = TherapyCause.COMMAND) -> None:
+    """Therapy that the schedule starts is told with the cause COMMAND."""
+    usual(now, TherapyCause.COMMAND if cause is TherapyCause.SCHEDULE else cause)
+
+
+@part("device.delivery", "stop")
+def scheduled_therapy_stops_at_once(
+    usual: Usual, _: Delivery, mode: StopMode, now: int, cause: TherapyCause = TherapyCause.COMMAND
+) -> None:
+    """At the end of a row the output is cut, and not ramped down."""
+    usual(StopMode.IMMEDIATE if cause is TherapyCause.SCHEDULE else mode, now, cause)

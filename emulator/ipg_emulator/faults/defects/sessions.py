@@ -1,0 +1,260 @@
+"""Sessions, the numbering of requests, and transactions: who speaks, and what was heard before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ipg_protocol.command import Command, Reply
+from ipg_protocol.commands.link import Abort, TransactionOutcome, TransactionReport, TransactionStatus
+from ipg_protocol.commands.session import CloseSession, ClosingReason, KeepAlive, OpenSession, SessionTime
+from ipg_protocol.commands.session import Session as SessionOpened
+from ipg_protocol.commands.therapy import StopMode
+from ipg_protocol.frame import Frame
+from ipg_protocol.refusal import Done
+from ipg_protocol.vocabulary import ResponseFlag, Status
+from ipg_protocol.wire import Message
+
+from ipg_emulator.faults.defects.defect import Usual, answering, booting, due, inside, never, part, put, replace, serving
+from ipg_emulator.firmware import Firmware
+from ipg_emulator.firmware.dispatch import Context
+from ipg_emulator.firmware.journal import Committed, Journals
+from ipg_emulator.firmware.link import Link
+from ipg_emulator.firmware.refusal import Refused
+from ipg_emulator.firmware.sessions import Seen, Session
+from ipg_emulator.firmware.timers import Timer
+
+
+@due(Timer.SESSION_IDLE)
+def session_never_idle(usual: Usual, _: Firmware, __: int) -> None:
+    """A session stays open however long its host is silent."""
+    never(usual)
+
+
+@due(Timer.SESSION_IDLE)
+def therapy_ends_with_idle_session(usual: Usual, firmware: Firmware, now: int) -> None:
+    """When a session closes for idleness, therapy is stopped."""
+    usual(now)
+    firmware.device.delivery.stop(StopMode.RAMP, now)
+
+
+@part("link", "_session_for")
+def keep_alive_keeps_nothing(usual: Usual, link: Link, entry: Command, now: int) -> Any:
+    """KEEP_ALIVE does not restart the idle time."""
+    timers = inside(link, "_timers")
+    deadline = timers.deadline(Timer.SESSION_IDLE)
+    session = usual(entry, now)
+    if entry.request is KeepAlive:
+        timers.set(Timer.SESSION_IDLE, deadline)
+    return session
+
+
+@answering(KeepAlive)
+def idle_timeout_in_seconds(time: SessionTime, _: Context) -> SessionTime:
+    """KEEP_ALIVE tells the idle timeout in seconds."""
+    return SessionTime(time.idle_timeout_ms // 1000)
+
+
+@part("link", "close_session")
+def replaced_session_not_told(usual: Usual, _: Link, reason: ClosingReason | None, now: int) -> None:
+    """A session that another replaces ends without a word."""
+    usual(None if reason is ClosingReason.REPLACED else reason, now)
+
+
+@part("link", "_earlier_reply")
+def repeated_open_opens_anew(usual: Usual, _: Link, session: Any, frame: Frame, request: Message) -> Reply | None:
+    """OPEN_SESSION, repeated with the same nonce, opens another session."""
+    return None if isinstance(request, OpenSession) else usual(session, frame, request)
+
+
+@serving(CloseSession)
+def close_leaves_session_open(_: Usual, __: CloseSession, ___: Context) -> Message:
+    """CLOSE_SESSION is answered OK, and the session stays open."""
+    return Done()
+
+
+@answering(OpenSession)
+def last_transaction_untold(opened: SessionOpened, _: Context) -> SessionOpened:
+    """OPEN_SESSION answers 0 as the last transaction of its host."""
+    return replace(opened, last_transaction=0)
+
+
+@answering(OpenSession)
+def acknowledged_event_untold(opened: SessionOpened, _: Context) -> SessionOpened:
+    """OPEN_SESSION answers 0 as the highest event acknowledged."""
+    return replace(opened, acknowledged_event=0)
+
+
+@answering(OpenSession)
+def transaction_counter_wraps_early(opened: SessionOpened, _: Context) -> SessionOpened:
+    """The last transaction of a host is kept in 5 bits."""
+    return replace(opened, last_transaction=opened.last_transaction % 32)
+
+
+# Request ids
+
+
+def _as_new(usual: Usual, session: Session, frame: Frame, *which: Seen) -> Any:
+    """The stored reply; None, as for a new request, where the id is known so."""
+    return None if session.look_up(frame) in which else usual(session, frame)
+
+
+@part("link", "_stored_reply")
+def duplicate_executed(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+    """A request that is repeated is executed again."""
+    return _as_new(usual, session, frame, Seen.REPEATED)
+
+
+@part("link", "_stored_reply")
+def reused_id_executed(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+    """Another request under a used id is executed."""
+    return _as_new(usual, session, frame, Seen.REUSED)
+
+
+@part("link", "_stored_reply")
+def reused_id_answered_from_store(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+    """Another request under a used id gets the answer of the first: only the id is looked at."""
+    kept = session.answers.get(frame.request_id)
+    if session.look_up(frame) is Seen.REUSED and kept is not None and kept.opcode == frame.opcode:
+        return replace(kept.reply, flags=kept.reply.flags | ResponseFlag.REPLAYED)
+    return usual(session, frame)
+
+
+@part("link", "_stored_reply")
+def stale_id_executed(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+    """A request whose id is so old that nothing is kept of it is executed."""
+    return _as_new(usual, session, frame, Seen.STALE)
+
+
+@part("link", "_stored_reply")
+def aborted_request_executed(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+    """A request that was aborted before it came is executed when it comes."""
+    return _as_new(usual, session, frame, Seen.ABORTED)
+
+
+@part("link", "_stored_reply")
+def seven_answers_kept(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+    """The answers of the last 7 requests are kept, and not of 8."""
+    session.answers.pop(session.highest_id - 7, None)
+    return usual(session, frame)
+
+
+@part("link", "_stored_reply")
+def replay_not_flagged(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+    """An answer from store does not bear the flag REPLAYED."""
+    reply = usual(session, frame)
+    return reply and replace(reply, flags=ResponseFlag(0))
+
+
+@part("link", "_decode")
+def malformed_uses_up_its_id(usual: Usual, link: Link, entry: Command, frame: Frame) -> Message:
+    """A request refused MALFORMED uses up its id."""
+    try:
+        answer: Message = usual(entry, frame)
+    except Refused as refused:
+        if link.session is not None and entry.role is not None:
+            link.session.keep(frame, Reply(refused.status, ResponseFlag(0), refused.detail))
+        raise
+    return answer
+
+
+@part("link", "_execute")
+def wrong_state_not_kept(usual: Usual, _: Link, *request: Any) -> Reply | None:
+    """WRONG_STATE is not kept: a late repeat of what was refused takes effect."""
+    reply: Reply | None = usual(*request)
+    if reply is not None and reply.status is Status.WRONG_STATE:
+        raise Refused(reply.status, reply.body)
+    return reply
+
+
+@part("link", "answer_awaited")
+def pending_for_ever(usual: Usual, _: Link, __: Message | None) -> None:
+    """A request that takes time is never answered."""
+    never(usual)
+
+
+@booting
+def self_test_goes_on_beside_therapy(firmware: Firmware) -> None:
+    """A self-test is not broken off when therapy begins."""
+    device = firmware.device
+    looking_on = inside(device.self_test, "_state_changed")
+    device.listeners = [listener for listener in device.listeners if listener != looking_on]
+
+
+@serving(Abort)
+def too_late_to_abort_is_ok(usual: Usual, request: Abort, context: Context) -> Message:
+    """ABORT of a request that has taken effect is answered OK."""
+    try:
+        answer: Message = usual(request, context)
+    except Refused as refused:
+        if refused.status is Status.TOO_LATE:
+            return Done()
+        raise
+    return answer
+
+
+# Transactions
+
+
+@part("link", "_earlier_reply")
+def transaction_executed_again(usual: Usual, link: Link, session: Session | None, frame: Frame, request: Message) -> Any:
+    """A change whose transaction was committed is executed again under another request id."""
+    number = getattr(request, "transaction", 0)
+    is_kept = session is not None and number in link.device.memory.journal(session.host_id).kept
+    return None if is_kept else usual(session, frame, request)
+
+
+@part("link", "_earlier_reply")
+def transaction_zero_taken(usual: Usual, _: Link, session: Any, frame: Frame, request: Message) -> Any:
+    """A change with the transaction 0 is executed."""
+    return None if getattr(request, "transaction", 1) == 0 else usual(session, frame, request)
+
+
+@part("link", "_earlier_reply")
+def reused_transaction_answered_from_store(
+    usual: Usual, link: Link, session: Session | None, frame: Frame, request: Any
+) -> Any:
+    """Another change of the same kind under a committed transaction gets the answer of the first."""
+    reply = usual(session, frame, request)
+    if session is None or reply is None or reply.status is not Status.ID_REUSED:
+        return reply
+    kept = link.device.memory.journal(session.host_id).kept[request.transaction]
+    return usual(session, replace(frame, payload=kept.payload), request) if kept.opcode == frame.opcode else reply
+
+
+@booting
+def journal_lost_in_reset(firmware: Firmware) -> None:
+    """After a reset nothing is known of the transactions before it."""
+    put(firmware.memory, _journals=Journals())
+
+
+@part("memory", "record")
+def journal_of_one_host(usual: Usual, memory: Any, host_id: int, transaction: int, committed: Committed) -> None:
+    """The transactions of the last host alone are kept."""
+    hosts = inside(inside(memory, "_journals"), "_of_host")
+    for other in [known for known in hosts if known != host_id]:
+        del hosts[other]
+    usual(host_id, transaction, committed)
+
+
+@answering(TransactionStatus)
+def transaction_without_its_answer(report: TransactionReport, _: Context) -> TransactionReport:
+    """TRANSACTION_STATUS does not tell what a committed transaction was answered."""
+    return replace(report, answer=b"")
+
+
+@answering(TransactionStatus)
+def unseen_transaction_is_forgotten(report: TransactionReport, _: Context) -> TransactionReport:
+    """TRANSACTION_STATUS says FORGOTTEN of a transaction that never came."""
+    is_unseen = report.outcome is TransactionOutcome.NOT_SEEN
+    return replace(report, outcome=TransactionOutcome.FORGOTTEN) if is_unseen else report
+
+
+@part("link", "_execute")
+def refused_change_recorded(usual: Usual, link: Link, entry: Command, frame: Frame, *others: Any) -> Any:
+    """A refused change uses up its transaction, which then stands as committed."""
+    reply = usual(entry, frame, *others)
+    request, session, _ = others
+    if session is not None and entry.is_change and reply is not None and reply.status is Status.OUT_OF_RANGE:
+        answer = b"" if entry.response is Done else bytes(12)
+        link.device.memory.record(session.host_id, request.transaction, Committed(frame.opcode, frame.payload, answer))
+    return reply
