@@ -1,9 +1,10 @@
-"""A file that is only ever added to: what is written is in it at once, as a whole or not at all."""
+"""A file that is only ever added to: what is written is in it at once, as a whole or not at all, be the disk full."""
 
 from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 
 
 class AppendedFile:
@@ -29,4 +30,6 @@ class AppendedFile:
         except OSError as error:
             raise OSError(error.errno, error.strerror, self._path) from None
         if written < len(data):
+            with suppress(OSError):  # what is no regular file has no end to take back
+                os.ftruncate(self._descriptor, os.lseek(self._descriptor, -written, os.SEEK_CUR))
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)

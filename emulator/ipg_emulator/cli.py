@@ -50,7 +50,7 @@ CONTROL_TOKEN_HELP = """\
 where to put the token, readable by its owner alone, and gone when the devices end (default: LINK.token, or a temporary file)"""
 DEVICES_HELP = """\
 run so many devices in this process, seeds N, N+1, ..., each at its own port (default 1). A READY line for each; PORT, PORT+1,
-...; in a path, {} stands for the number of the device from 0, which else comes at the end"""
+...; in a path, {} stands for the number of the device from 0, which else comes at the end, or before .pcapng"""
 
 
 _UNREAD: Any = {"add_help": False, "prefix_chars": "\0"}

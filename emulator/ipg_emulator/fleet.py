@@ -5,19 +5,21 @@ from __future__ import annotations
 import msgspec
 
 from ipg_emulator.argument_types import HIGHEST_PORT
-from ipg_emulator.launch import LIVE_TRACE, NETWORK_KINDS, NewDevice, Wanted
+from ipg_emulator.launch import CAPTURE_SUFFIX, LIVE_TRACE, NETWORK_KINDS, NewDevice, Wanted
 from ipg_emulator.ports import PortError
 
 PLACE = "{}"
 """Where in a path the number of the device goes; at the end if it does not say."""
 FILES_OF_A_DEVICE = 6
-"""At most: two ends of its port, and a lock, a record and an image with its own."""
+"""At most: two ends of its port and the lock of its link, an image, a record and a trace."""
 FILES_OF_THE_PROCESS = 32
 
 
 def path_of(path: str, number: int) -> str:
-    """The path that one device of several gets, with its number in it."""
-    return path.replace(PLACE, str(number)) if PLACE in path else f"{path}{number}"
+    """The path that one device of several gets, with its number in it; a capture's stays known by its end."""
+    if PLACE not in path:
+        path = f"{path[: -len(CAPTURE_SUFFIX)]}{PLACE}{CAPTURE_SUFFIX}" if path.endswith(CAPTURE_SUFFIX) else path + PLACE
+    return path.replace(PLACE, str(number))
 
 
 def tcp_port_of(first: int, number: int) -> int:

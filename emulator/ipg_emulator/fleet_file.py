@@ -32,7 +32,7 @@ from ipg_emulator.snapshot import Snapshot, SnapshotError, read
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Path = Annotated[str, msgspec.Meta(min_length=1)]
+Path = Annotated[str, msgspec.Meta(min_length=1, pattern=r"^[^\x00]*$")]
 TcpPort = Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_PORT)]
 Table = dict[str, Any]
 
@@ -141,8 +141,10 @@ def _entry(table: Any) -> Entry:
     try:
         entry = msgspec.convert(table, Entry, str_keys=True)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$.")
-        raise FleetError(f"{where.removesuffix('`') or 'table'}: {what[:1].lower()}{what[1:]}") from None
+        what, _, where = str(error).partition(" - at ")
+        field = where.rpartition("$.")[2].removesuffix("`")
+        allowed = f"; allowed: a number, {', '.join(SPEED_WORDS)}" if field == "speed" else ""
+        raise FleetError(f"{field}: {what[:1].lower()}{what[1:]}{allowed}") from None
     _check_together(entry, table)  # pyright: ignore[reportUnknownArgumentType]
     return entry
 
@@ -203,7 +205,7 @@ def _claim(wanted: Wanted, number: int, owners: dict[tuple[str, object], int]) -
     claims["nvm"] = device.nvm if isinstance(device, NewDevice) else None
     claims["trace"] = None if wanted.trace == LIVE_TRACE else wanted.trace
     for field, value in claims.items():
-        key = ("port" if isinstance(value, int) else "path", value)
+        key = ("port", value) if isinstance(value, int) else ("path", value and os.path.abspath(value))
         if value and key in owners:
             raise FleetError(f"{field}: device {owners[key]} has {value} already; each needs its own")
         owners[key] = number

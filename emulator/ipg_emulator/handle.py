@@ -156,9 +156,11 @@ class Handle:
         """Nothing was delivered after a time, up to another or to now.
 
         Raises:
-            AssertionError: something was; it says what, and when.
+            AssertionError: something was; it says what, and when. Or no time has passed in which anything could have been.
         """
         delivery = self.ask(ops.Delivered(after, before, area))
+        if delivery.from_seconds == delivery.until_seconds:
+            raise AssertionError(f"no time has passed since {after:.6f} s, so nothing is shown: let some pass first")
         times = f"between {delivery.from_seconds:.6f} s and {delivery.until_seconds:.6f} s"
         if not delivery.is_nothing:
             raise AssertionError(f"there was stimulation {times}:\n{delivery}")
@@ -211,10 +213,7 @@ class Handle:
 
     def restore(self, name: str = "snapshot") -> SnapshotReport:
         """Go on from a snapshot, at its time."""
-        restored = self.ask(ops.RestoreSnapshot(name))
-        newest = max((event.number for event in self.events()), default=0)
-        self._waited_for = min(self._waited_for, newest)
-        return restored
+        return self.ask(ops.RestoreSnapshot(name))
 
     def write_snapshot(self, path: str, name: str = "snapshot") -> None:
         """Write a snapshot to a file, which `ipg-emulator run --snapshot` goes on from.

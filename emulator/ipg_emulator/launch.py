@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from ipg_emulator.snapshot import Snapshot
 
 NETWORK_KINDS = ("tcp", "rfc2217")
+CAPTURE_SUFFIX = ".pcapng"
 LIVE_TRACE = "-"
-"""In place of a path: to standard error."""
+"""In place of a path: as lines of text on standard error."""
 
 
 class NewDevice(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,12 +94,12 @@ def label_of(number: int, devices: int) -> str:
 
 
 def _plan(ipg: VirtualIpg, faults: FaultPlan, seed: int, now: int, label: str) -> None:
-    """Put the faults of a plan on a device."""
+    """Put the faults of a plan on a device, beside those that it has from a snapshot."""
     from ipg_emulator.faults.fault import FaultError
-    from ipg_emulator.faults.injector import Injector
+    from ipg_emulator.faults.injector import injector_of
 
     try:
-        ipg.faults = Injector(ipg, faults, seed, now=now)
+        injector_of(ipg, now).plan(faults, seed, now)
     except FaultError as error:
         raise FaultError(f"{label}{error}") from None
 

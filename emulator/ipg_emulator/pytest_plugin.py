@@ -112,7 +112,6 @@ def ipg_fleet(request: pytest.FixtureRequest, _ipg_target: Target | None) -> Ite
             pytest.fail(why_not, pytrace=False)
         request.node.stash[_fleet_of] = fleet
         yield fleet
-        del request.node.stash[_fleet_of]
 
 
 @pytest.fixture
@@ -148,9 +147,12 @@ def ipg_comports(ipg_fleet: list[Ipg]) -> Iterator[list[Any]]:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Say with a failed test what its devices have seen."""
     report = yield
-    if report.failed and _fleet_of in item.stash:
+    fleet = item.stash.get(_fleet_of, list["Ipg"]())
+    if fleet and report.failed:
         from ipg_emulator.testing.report import tell
 
         folder = item.config.getoption("ipg_report")
-        report.sections += [(SECTION, tell(ipg, item.nodeid, folder)) for ipg in item.stash[_fleet_of]]
+        report.sections += [(SECTION, tell(ipg, item.nodeid, folder)) for ipg in fleet]
+    if fleet and report.when == "teardown":
+        del item.stash[_fleet_of]
     return report

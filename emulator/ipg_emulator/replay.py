@@ -10,7 +10,7 @@ import msgspec
 from ipg_protocol import wire
 from ipg_protocol.capture import read_records
 from ipg_protocol.command import CATALOGUE
-from ipg_protocol.describe import Reframer, describe_frame
+from ipg_protocol.describe import Reframer, describe_frame, in_words
 from ipg_protocol.frame import Frame, FrameReader, Kind
 from ipg_protocol.trace import Record, Towards, TraceError
 
@@ -153,7 +153,7 @@ def _values(frame: Frame) -> Iterator[tuple[str, Any]]:
     try:
         yield from _flat(wire.decode(CATALOGUE[frame.opcode].request, frame.payload))
     except (KeyError, wire.WireError):
-        yield "payload", frame.payload.hex(" ")
+        yield "payload", frame.payload
 
 
 def _flat(message: wire.Message) -> Iterator[tuple[str, Any]]:
@@ -166,8 +166,7 @@ def _flat(message: wire.Message) -> Iterator[tuple[str, Any]]:
 
 
 def _in_words(values: dict[str, Any], field: str) -> str:
-    value = values.get(field, "nothing")
-    return str(getattr(value, "name", value))
+    return in_words(values[field]) if field in values else "nothing"
 
 
 def load(path: str) -> tuple[Record, ...]:
@@ -178,7 +177,7 @@ def load(path: str) -> tuple[Record, ...]:
     """
     try:
         with open(path, "rb") as file:
-            return read_records(file.read())
+            return tuple(read_records(file.read()))
     except OSError as error:
         raise TraceError(f"{path}: {error.strerror}") from None
     except TraceError as error:

@@ -20,6 +20,8 @@ from ipg_emulator.pickling import Buffer, Callbacks, ForeignState, StatePickler,
 from ipg_emulator.virtual import VirtualIpg
 
 FORMAT = 1
+LONGEST_HEAD = 1000
+"""In bytes: a file without a line that ends by then is none of ours, and may have no end."""
 
 
 class SnapshotError(ValueError):
@@ -42,19 +44,23 @@ class Snapshot(msgspec.Struct, frozen=True):
         return self.model.name
 
     def write(self, path: str) -> None:
-        """Keep it in a file, which is replaced as a whole.
+        """Keep it in a file, which is replaced as a whole; what is no file, such as a pipe, is written to.
 
         Raises:
             OSError: it cannot be written.
         """
-        unfinished = f"{path}.new"
+        target = os.path.realpath(path)
+        is_file = os.path.isfile(target) or not os.path.exists(target)
+        unfinished = f"{target}.{os.getpid()}" if is_file else target
         try:
             with open(unfinished, "wb") as file:
                 file.write(self.file_content())
-            os.replace(unfinished, path)
+            if is_file:
+                os.replace(unfinished, target)
         except OSError as error:
-            with suppress(OSError):
-                os.unlink(unfinished)
+            if is_file:
+                with suppress(OSError):
+                    os.unlink(unfinished)
             raise OSError(error.errno, error.strerror, path) from None
 
     def file_content(self) -> bytes:
@@ -81,11 +87,10 @@ def read(path: str) -> Snapshot:
     """
     try:
         with open(path, "rb") as file:
-            first, body = file.readline(), file.read()
+            head = msgspec.json.decode(file.readline(LONGEST_HEAD), type=Head)
+            body = file.read()
     except OSError as error:
         raise SnapshotError(f"{path}: {error.strerror}") from None
-    try:
-        head = msgspec.json.decode(first, type=Head)
     except msgspec.DecodeError:
         raise SnapshotError(f"{path}: it is not a snapshot, as `Snapshot.write` makes one") from None
     _check(head, _head_of(body), path)

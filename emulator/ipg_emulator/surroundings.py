@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ipg_emulator.board.assembly import VirtualBoard
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.model import Supply
-from ipg_emulator.virtual import VirtualIpg
+
+if TYPE_CHECKING:
+    from ipg_emulator.virtual import Subject
 
 PERFECT_COUPLING_PERMILLE = 1000
 
@@ -141,39 +144,39 @@ class Surroundings:
 
 
 class PresentSurroundings:
-    """The same world for those who keep no time: every act happens at the present that `clock` tells, in microseconds."""
+    """The same world for those who keep no time: every act happens at the device's present, and what it says is heard."""
 
-    def __init__(self, ipg: VirtualIpg, clock: Callable[[], int]) -> None:
-        self._ipg = ipg
-        self._clock = clock
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
 
-    @property
-    def _surroundings(self) -> Surroundings:
-        return self._ipg.surroundings
+    def _happen(self, act: Callable[..., None], *what: object) -> None:
+        with self._subject.exclusively():
+            act(self._subject.ipg.surroundings, *what, self._subject.present())
+            self._subject.present()
 
     def take_posture(self, name: str) -> None:
-        self._surroundings.take_posture(name, self._clock())
+        self._happen(Surroundings.take_posture, name)
 
     def cough(self) -> None:
-        self._surroundings.cough(self._clock())
+        self._happen(Surroundings.cough)
 
     def migrate_leads(self, contacts: float) -> None:
-        self._surroundings.migrate_leads(contacts, self._clock())
+        self._happen(Surroundings.migrate_leads, contacts)
 
     def break_lead(self, contact: int, fault: str) -> None:
-        self._surroundings.break_lead(contact, fault, self._clock())
+        self._happen(Surroundings.break_lead, contact, fault)
 
     def mend_lead(self, contact: int) -> None:
-        self._surroundings.mend_lead(contact, self._clock())
+        self._happen(Surroundings.mend_lead, contact)
 
     def magnet(self, present: bool) -> None:
-        self._surroundings.magnet(present, self._clock())
+        self._happen(Surroundings.magnet, present)
 
     def charger(self, coupling_permille: int) -> None:
-        self._surroundings.charger(coupling_permille, self._clock())
+        self._happen(Surroundings.charger, coupling_permille)
 
     def worn_disc(self, present: bool) -> None:
-        self._surroundings.worn_disc(present, self._clock())
+        self._happen(Surroundings.worn_disc, present)
 
     def cut_power(self) -> None:
         self._surroundings.cut_power(self._clock())
@@ -182,4 +185,4 @@ class PresentSurroundings:
         self._surroundings.restore_power(self._clock())
 
     def replace_battery(self) -> None:
-        self._surroundings.replace_battery(self._clock())
+        self._happen(Surroundings.replace_battery)

@@ -14,20 +14,18 @@ from ipg_protocol.describe import Reframer
 from ipg_protocol.trace import Head, Record, encode_head, encode_record
 
 from ipg_emulator.appending import AppendedFile
+from ipg_emulator.launch import CAPTURE_SUFFIX, LIVE_TRACE
 from ipg_emulator.virtual import VirtualIpg, Watcher
 
-LIVE = "-"
-"""In place of a path: as lines of text on standard error."""
-CAPTURE_SUFFIX = ".pcapng"
 STANDARD_ERROR = 2
 
 
 def trace_to(ipg: VirtualIpg, where: str, *, seed: int, label: str = "") -> None:
-    """Trace a device from now on: LIVE, or into a file, as pcapng if it is named so and as JSON lines else.
+    """Trace a device from now on: LIVE_TRACE, or into a file, as pcapng if it is named so and as JSON lines else.
 
     Args:
         ipg: The device, built from `seed`.
-        where: The file's path, or LIVE.
+        where: The file's path, or LIVE_TRACE.
         seed: What the trace says of where the device came from.
         label: What each line on standard error begins with; among several devices, which it is.
 
@@ -40,7 +38,7 @@ def trace_to(ipg: VirtualIpg, where: str, *, seed: int, label: str = "") -> None
 
 
 def _watcher(where: str, head: Head, label: str) -> Watcher:
-    if where == LIVE:
+    if where == LIVE_TRACE:
         return LiveTrace(label=label)
     return (CaptureFile if where.endswith(CAPTURE_SUFFIX) else TraceFile)(where, head)
 

@@ -5,12 +5,13 @@ A packet is a byte that says where it went, and the bytes. Only here is python-p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from io import BytesIO
 from typing import Any
 
 from ipg_protocol.describe import Framed
-from ipg_protocol.trace import Head, Record, Towards, TraceError, encode_head, read_trace
+from ipg_protocol.trace import Head, Record, Towards, TraceError, encode_head, read_lines
 
 USER0 = 147
 """The link type, one of those that are left to each user."""
@@ -79,27 +80,27 @@ class CaptureEncoder:
         return taken
 
 
-def read_capture(data: bytes) -> tuple[Record, ...]:
+def read_capture(data: bytes) -> Iterator[Record]:
     """The records of a capture.
 
     Raises:
         NoCaptures: python-pcapng is not installed.
-        TraceError: it is no capture, or not of this link.
+        TraceError: it is no capture, not of this link, or, behind what could be read, cut short.
     """
     pcapng = _pcapng()
-    scanner = pcapng.FileScanner(BytesIO(data))
+    number = 0
     try:
-        packets = _packets(scanner, pcapng.blocks.EnhancedPacket)
-        return tuple(_record(block, number) for number, block in enumerate(packets, 1))
+        for number, block in enumerate(_packets(pcapng.FileScanner(BytesIO(data)), pcapng.blocks.EnhancedPacket), 1):
+            yield _record(block, number)
     except (pcapng.exceptions.PcapngException, ValueError, KeyError) as error:
-        raise TraceError(f"it is no pcapng file of this link: {error}") from None
+        where = f"what follows packet {number} cannot be read" if number else "it is no pcapng file of this link"
+        raise TraceError(f"{where}: {error}") from None
 
 
-def _packets(scanner: Any, packet: Any) -> list[Any]:
-    packets = [block for block in scanner if isinstance(block, packet)]
+def _packets(scanner: Any, packet: Any) -> Iterator[Any]:
+    yield from (block for block in scanner if isinstance(block, packet))
     if scanner.current_section is None:
         raise ValueError("its first block is cut short")
-    return packets
 
 
 def _record(block: Any, number: int) -> Record:
@@ -116,10 +117,10 @@ def _comment(block: Any) -> str:
     return str(block.options["opt_comment"]) if "opt_comment" in block.options else "dropped"
 
 
-def read_records(data: bytes) -> tuple[Record, ...]:
-    """The records of a trace, whether it is JSON lines or a capture.
+def read_records(data: bytes) -> Iterator[Record]:
+    """The records of a trace, whether it is JSON lines or a capture, as far as it can be read.
 
     Raises:
-        TraceError: it is neither.
+        TraceError: it is neither or, behind what could be read, cut short.
     """
-    return read_capture(data) if data.startswith(MAGIC) else read_trace(data.splitlines()).records
+    return read_capture(data) if data.startswith(MAGIC) else read_lines(data.splitlines())

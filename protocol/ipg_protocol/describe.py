@@ -57,13 +57,14 @@ class Splitter:
         self._begun = b""
         self._begun_at = 0
         self._is_flooded = False
-        self._last_byte_us = 0
+        self.last_byte_us = 0
+        """When the newest bytes came."""
 
     def feed(self, data: bytes, now: int) -> Iterator[Piece]:
         """What is complete with `data`, which came at `now` microseconds."""
-        if self._begun and now - self._last_byte_us >= PARTIAL_FRAME_TIMEOUT_US:
+        if self._begun and now - self.last_byte_us >= PARTIAL_FRAME_TIMEOUT_US:
             yield from self.end(UNFINISHED)
-        self._last_byte_us = now
+        self.last_byte_us = now
         *complete, rest = (self._begun + data).split(b"\0")
         for stretch in complete:
             if stretch:
@@ -130,6 +131,12 @@ class Reframer:
             if record.why or piece.frame is not None or record.to is Towards.HOST:
                 yield Framed(record.at_us, record.to, piece, record.why)
 
+    def finish(self) -> Iterator[Framed]:
+        """What is not complete when there are no more records."""
+        for to, splitter in self._splitters.items():
+            for piece in splitter.finish():
+                yield Framed(splitter.last_byte_us, to, piece)
+
 
 def describe_records(records: Iterable[Record]) -> list[str]:
     """A trace in words, a line for each frame and each stretch of bytes that is none."""
@@ -171,10 +178,11 @@ def _named_values(message: Message) -> Iterator[tuple[str, str]]:
         if isinstance(value, Message):
             yield from _named_values(value)
         else:
-            yield name, _in_words(value)
+            yield name, in_words(value)
 
 
-def _in_words(value: object) -> str:
+def in_words(value: object) -> str:
+    """A field's value: enumerations by name, text in quotes, bytes in hexadecimal, rows in brackets."""
     match value:
         case IntFlag():
             return "|".join(str(flag.name) for flag in value) or "0"

@@ -100,4 +100,8 @@ def _values(enum: type[IntEnum] | type[IntFlag]) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(dissector())
+    try:
+        print(dissector(), end="", flush=True)
+    except OSError as error:
+        sys.stdout = None  # what is left in it cannot be written either
+        sys.exit(f"the dissector cannot be written: {error.strerror}")

@@ -83,6 +83,17 @@ def read_trace(lines: Iterable[bytes]) -> Trace:
     return Trace(_read_head(numbered), tuple(_read_records(numbered)))
 
 
+def read_lines(lines: Iterable[bytes]) -> Iterator[Record]:
+    """The records of a trace, one by one.
+
+    Raises:
+        TraceError: as `read_trace`, behind the records that could be read.
+    """
+    numbered = enumerate(lines, 1)
+    _read_head(numbered)
+    yield from _read_records(numbered)
+
+
 def _read_head(numbered: Iterator[tuple[int, bytes]]) -> Head:
     _, first = next(numbered, (1, b""))
     try:

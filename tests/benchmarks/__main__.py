@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 import codec
+import fixtures
 import link
 import process
 import writes
@@ -21,6 +22,8 @@ TOPICS: dict[str, Callable[[], Iterable[Row]]] = {
     "writes": writes.journalled_writes,
     "start": process.start,
     "idle": process.idle,
+    "fixtures": fixtures.set_ups,
+    "forks": fixtures.forks,
     "frames": codec.frames,
     "messages": codec.messages,
     "life": years.life_with_visits,

@@ -155,6 +155,15 @@ def test_a_slow_handler_is_quick_after_a_restart_unless_it_survives_that(wire, s
     assert [at for at, _, _ in heard.replies()] == [300, 2300 if survives else 2000]
 
 
+def test_a_slow_handler_forgets_what_a_reset_took_from_it(wire):
+    slow = SlowCommand(command="PING", milliseconds=300, survives_restart=True)
+    heard = wire(slow, WatchdogReset(when=When(at_ms=100)))
+    for frame in (encode_frame(request_frame(Ping(1), 1)),) * 2:
+        heard.write(frame)
+        heard.advance(2)
+    assert [at for at, _, _ in heard.replies()] == [2300]
+
+
 # One device altered, and no other
 
 

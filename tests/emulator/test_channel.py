@@ -137,6 +137,7 @@ def test_the_devices_of_a_fleet_are_told_apart(run: Callable[..., Running]) -> N
         (b'{"id": 3, "do": "time", "device": 7}', 3, "there is no device 7"),
         (b'{"id": 3, "do": "worn-disc", "with": {"present": true}}', 3, "the supply of scs-rechargeable is rechargeable"),
         (b"[" * 10_000, None, "expected {"),
+        (b'{"id": 3, "do": "wait-for", "with": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", None, "maximum recursion depth"),
         (b'"\xff\xfe"', None, "expected {"),
     ],
 )
@@ -153,6 +154,11 @@ def channel() -> Iterator[Running]:
     """A device that wrong lines are sent to, which leave it as it is."""
     with ExitStack() as ending:
         yield Running(ending, "--speed", "manual")
+
+
+def test_what_is_too_long_for_a_line_is_refused_before_it_is_sent(channel: Running) -> None:
+    with pytest.raises(OperationError, match=f"wait-for: a line is at most {LONGEST_LINE} bytes long"):
+        channel.handle.wait_for("RESET_HAPPENED", cause="x" * LONGEST_LINE)
 
 
 def test_a_line_without_end_is_given_up(run: Callable[..., Running]) -> None:

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import serial
 from ipg_emulator.control import OPERATIONS, OperationError
 from ipg_emulator.control.client import ControlUnreachable, RemoteControl
 from ipg_emulator.control.fields import is_get
+from ipg_emulator.control.http import MOST_WAITING
 from ipg_emulator.control.operations import Describe, Events
 from ipg_emulator.faults.fault import FAULTS, When
 from ipg_emulator.handle import Handle
@@ -32,6 +33,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 RUN = [sys.executable, "-m", "ipg_emulator", "run", "--model", "scs-rechargeable"]
 CONTROL_LINE = re.compile(r"CONTROL http://127\.0\.0\.1:(\d+) token (/.+)\n")
 STREAM = "/v1/devices/0/events/stream"
+WAIT_FOR = "/v1/devices/0/wait-for"
 
 
 class Running:
@@ -85,7 +87,7 @@ def running(*options: str) -> Iterator[Running]:
     try:
         yield device
     finally:
-        device.process.kill()
+        device.process.terminate()
         device.process.communicate()
 
 
@@ -210,6 +212,7 @@ def test_each_operation_is_a_path_of_the_document(document: dict[str, Any], name
     assert said["operationId"] == name
     assert said["summary"]
     told = {"200" if "200" in said["responses"] else "204", "400", "401", "404", "409", "421", "503"}
+    told |= {"413"} if method == "post" else set()
     assert said["responses"].keys() == told
     fields = set(OPERATIONS[name].__struct_fields__)
     if method == "get":
@@ -244,6 +247,9 @@ REFUSED = [
     ("POST", "/v1/devices/0/break-lead", b'{"contact": 99}', 409, "scs-rechargeable has contacts 0 to 15"),
     ("POST", "/v1/devices/0/restore", b'{"name": "unknown"}', 409, "there is no snapshot 'unknown'"),
     ("POST", "/v1/devices/0/worn-disc", b'{"present": false}', 409, "scs-rechargeable"),
+    ("POST", "/v1/devices/0/posture", b'{"name": "\xff"}', 400, "'utf-8' codec can't decode byte 0xff"),
+    ("POST", "/v1/devices/0/posture", b"[" * 50_000, 400, "maximum recursion depth exceeded"),
+    ("POST", "/v1/devices/0/posture", b" " * 65_537, 413, "a body is at most 65536 bytes long"),
     ("GET", "/v1/devices/0/events?after=x", None, 400, "Expected `int`, got `str` - at `$.after`"),
     ("GET", "/v1/devices/0/events?after=null", None, 400, "Expected `int`, got `str` - at `$.after`"),
     ("GET", "/v1/devices/0/events?after=-1", None, 400, "Expected `int` >= 0 - at `$.after`"),
@@ -253,7 +259,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: " ".join(str(part) for part in case[:3]))
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: " ".join(str(part)[:50] for part in case[:3]))
 def test_a_refusal_says_what_was_wrong(device: Running, case: tuple[str, str, bytes | None, int, str]) -> None:
     method, path, body, status, detail = case
     with device.asked(method, path, body) as response:
@@ -336,6 +342,35 @@ def test_a_listener_that_returns_goes_on_where_it_was(path: str, headers: dict[s
             device.handle().magnet(present=present)
         with device.asked("GET", path, **headers) as response:
             assert [event["id"] for event in events_of(response, 2)] == ["2", "3"]
+
+
+def test_a_listener_that_returns_with_a_number_out_of_reach_begins_anew(device: Running) -> None:
+    with device.asked("GET", STREAM, Last_Event_ID="9" * 5000) as response:
+        assert response.status == 200
+
+
+def test_those_who_wait_for_events_keep_nobody_else_waiting() -> None:
+    body = b'{"event": "MAGNET_CHANGED", "within_seconds": 3600, "after": 0}'
+    with running("--speed", "1") as device, ExitStack() as ending:
+        waiting = [HTTPConnection("127.0.0.1", device.port, timeout=20) for _ in range(MOST_WAITING)]
+        for connection in waiting:
+            ending.callback(connection.close)
+            connection.request("POST", WAIT_FOR, body, {"Authorization": f"Bearer {device.token}"})
+        assert device.ask("GET", "/v1/devices/0/state")[0] == 200
+        device.handle().magnet()
+        told = [json.loads(connection.getresponse().read()) for connection in waiting]
+        assert [each["event"]["name"] for each in told] == ["MAGNET_CHANGED"] * MOST_WAITING
+
+
+@pytest.mark.parametrize("sent", [b"\0\1\2\r\n\r\n", b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"])
+def test_what_is_no_request_is_refused_and_not_printed(sent: bytes) -> None:
+    with running() as device:
+        with socket.create_connection(("127.0.0.1", device.port), 20) as connection:
+            connection.sendall(sent)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 4")
+        device.end()
+        assert device.process.stderr is not None
+        assert device.process.stderr.read() == ""
 
 
 def test_it_ends_at_once_though_somebody_listens_and_leaves_no_file(tmp_path: Path) -> None:

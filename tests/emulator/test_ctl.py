@@ -167,12 +167,14 @@ def told_in_a_line(capsys: pytest.CaptureFixture[str], code: int, words: list[st
 WRONG = [
     (["state", "--bogus", "1"], 2, "unrecognized arguments: --bogus 1"),
     (["advance"], 2, "the following arguments are required: --seconds"),
-    (["advance", "--seconds", "soon"], 2, "Expected `float`, got `str` - at `$.seconds`"),
-    (["advance", "--seconds", "-1"], 2, "Expected `float` >= 0.0 - at `$.seconds`"),
+    (["advance", "--seconds", "soon"], 2, "ctl: --seconds: Expected `float`, got `str`"),
+    (["advance", "--seconds", "-1"], 2, "ctl: --seconds: Expected `float` >= 0.0"),
     (["break-lead", "--contact", "3", "--fault", "opn"], 2, "'opn' is not one of "),
     (["inject", "--fault", "dorp"], 2, "'dorp' is not one of drop, "),
     (["inject", "--fault", "{drop"], 2, "JSON is malformed"),
     (["inject", "--fault", "drop", "--fault.milliseconds", "3"], 2, "unknown field `milliseconds`"),
+    (["inject", "--fault", "drop", "--fault.probability", "7"], 2, "ctl: --fault.probability: Expected `float` <= 1.0"),
+    (["posture"], 2, "ipg-emulator ctl posture: error: the following arguments are required: --name"),
     (["break-lead", "--contact", "99"], 1, "scs-rechargeable has contacts 0 to 15"),
     (["restore", "--name", "unknown"], 1, "there is no snapshot 'unknown'"),
     (["state", "--device", "7"], 2, "say which device: --link PATH, or --url URL"),
@@ -189,6 +191,14 @@ def test_what_is_wrong_is_told(
 def test_a_device_that_is_not_said_is_wrong_usage(links: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     for where in ([], ["--url", "http://127.0.0.1:1"], ["--token", "x"], ["--link", links[0], "--url", "x", "--token", "y"]):
         assert "say which device: --link PATH, or --url URL and --token FILE" in told_in_a_line(capsys, 2, ["state", *where])
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"two\nlines\n", bytes(50_000)])
+def test_a_file_that_holds_no_token_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    told = told_in_a_line(capsys, 2, ["state", "--url", "http://127.0.0.1:1", "--token", str(path)])
+    assert told == f"ipg-emulator ctl: {path} holds no token; give the file that `ipg-emulator run --control` names"
 
 
 def test_a_channel_that_cannot_be_reached_is_told(links: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -13,11 +13,15 @@ import serial
 from ipg_emulator import snapshot
 from ipg_emulator.cli import main
 from ipg_emulator.clock import advance
+from ipg_emulator.faults.board import MagnetHeld
 from ipg_emulator.faults.fault import FAULTS, FaultError, When
 from ipg_emulator.faults.injector import Injector
-from ipg_emulator.faults.line import Corrupt
+from ipg_emulator.faults.leads import LeadOpen
+from ipg_emulator.faults.line import Corrupt, Drop
 from ipg_emulator.faults.plan import FaultPlan, fault_from, load_plan, plan_from
-from ipg_emulator.faults.reply import Busy, Refused, ReplyLost
+from ipg_emulator.faults.reply import Busy, Refused, ReplyLate, ReplyLost
+from ipg_emulator.launch import Wanted, station
+from ipg_emulator.snapshot import take
 from ipg_protocol import FrameReader, Role, decode_reply, encode_frame, request_frame
 from ipg_protocol.commands.link import Ping, Pong
 from ipg_protocol.commands.measurement import MeasureImpedance
@@ -220,6 +224,29 @@ def test_the_command_says_in_a_line_what_is_wrong(arguments, words, tmp_path, ca
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("ipg-emulator: ")
     assert line.endswith(words)
+
+
+def test_a_fault_of_a_plan_that_the_device_cannot_have_is_told_by_its_number(wire):
+    plan = FaultPlan(0, (Drop(), LeadOpen(contact=99)))
+    with pytest.raises(FaultError, match=r"^fault 2 \(lead-open\): contact = 99: scs-rechargeable has contacts 0 to 15$"):
+        Injector(wire().ipg, plan, now=0)
+
+
+def test_a_plan_comes_on_top_of_the_faults_of_a_snapshot(wire):
+    device = wire(MagnetHeld(), ReplyLate(milliseconds=700))
+    device.send(Ping(1))
+    plan = FaultPlan(0, (Drop(when=When(at_ms=5000)),))
+    went_on = station(Wanted(device=take(device.ipg, device.now), faults=plan), 0, 1, print).ipg
+    assert [(each.number, type(each.fault)) for each in went_on.faults.planned()] == [
+        (1, MagnetHeld),
+        (2, ReplyLate),
+        (3, Drop),
+    ]
+    went_on.faults.remove(1, device.now)
+    assert went_on.firmware.board.magnets_held == 0
+    assert went_on.wake_at() is not None
+    said = b"".join(output for _, output in advance(went_on, device.now, device.now + 1_000_000))
+    assert decode_reply(FrameReader().feed(said, 0)[0]).body == Pong(1)
 
 
 def test_the_command_lists_a_fault_with_its_parameters(capsys):

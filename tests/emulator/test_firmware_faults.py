@@ -337,6 +337,16 @@ def test_the_watchdog_bites_at_every_third_ping_of_a_plan_that_outlasts_restarts
     assert resets == [ResetCause.WATCHDOG] * 2
 
 
+def test_a_hang_that_outlasts_restarts_comes_back_on_its_next_occasion(wire):
+    heard = wire(Hung(when=When(command="PING"), watchdog_ms=200, survives_restart=True))
+    resets = causes(heard)
+    for token in range(3):
+        heard.send(Ping(token))
+        heard.advance(1)
+        assert [planned.active for planned in heard.faults.planned()] == [False]
+    assert (tokens(heard), resets) == ([], [ResetCause.WATCHDOG] * 3)
+
+
 def test_a_stuck_state_of_a_plan_lasts_as_long_as_it_says(wire):
     heard = wire(StuckState(state="IDLE", when=When(at_ms=0), for_ms=8000))
     heard.send(OpenSession(Role.SERVICE, 7, 1), StartTherapy(1))

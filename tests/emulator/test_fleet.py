@@ -80,6 +80,10 @@ def test_a_path_without_a_place_for_the_number_ends_in_it():
     assert [path_of("here/ipg", 7), path_of("{}/ipg", 7)] == ["here/ipg7", "7/ipg"]
 
 
+def test_the_captures_of_several_devices_are_still_captures_by_their_names():
+    assert [path_of("here/ipg.pcapng", 7), path_of("{}.pcapng", 7)] == ["here/ipg7.pcapng", "7.pcapng"]
+
+
 def test_tcp_ports_are_counted_from_the_first():
     assert [tcp_port_of(5000, 2), tcp_port_of(0, 2)] == [5002, 0]
     with pytest.raises(PortError, match="from port 65534 on there are 2 ports"):

@@ -78,6 +78,11 @@ def test_no_stimulation_holds_where_there_was_none(watched: Any) -> None:
     watched.handle.no_stimulation(after=0.0, before=0.02)
 
 
+def test_no_stimulation_in_no_time_says_nothing(watched: Any) -> None:
+    with pytest.raises(AssertionError, match=r"no time has passed since 0\.020000 s"):
+        watched.handle.no_stimulation(after=watched.handle.now)
+
+
 def test_no_stimulation_of_one_area_leaves_the_others_aside(watched: Any) -> None:
     watched.start()
     watched.handle.advance(20.0)
@@ -119,6 +124,16 @@ def test_a_snapshot_in_a_file_is_the_device(watched: Any, tmp_path: Path) -> Non
 def test_an_error_of_the_operation_reaches_the_caller(watched: Any) -> None:
     with pytest.raises(OperationError, match="the supply of scs-rechargeable is rechargeable"):
         watched.handle.worn_disc(False)
+
+
+def test_what_one_handle_restores_another_can_wait_for(watched: Any) -> None:
+    other = local(watched.device)
+    watched.handle.snapshot()
+    watched.handle.magnet()
+    seen = other.wait_for("MAGNET_CHANGED")
+    watched.handle.restore()
+    watched.handle.magnet()
+    assert other.wait_for("MAGNET_CHANGED").number > seen.number
 
 
 def test_in_real_time_waiting_waits(make_watched: Any) -> None:

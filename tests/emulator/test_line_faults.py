@@ -209,6 +209,11 @@ def test_a_request_in_slow_bytes_is_answered_when_its_last_has_arrived(wire):
     assert [at for at, _ in device.heard] == [10_000 * len(request(1))]
 
 
+def test_a_long_run_of_slow_bytes_takes_no_longer_by_the_byte_than_a_short_one(wire):
+    device = wire(Garbage(towards="host", bytes=16_000), SlowBytes(towards="host", baud=115_200))
+    assert tokens(device, 1, within=3) == [1]
+
+
 # On the way
 
 

@@ -20,11 +20,12 @@ import pytest
 import serial
 from ipg_emulator.control.channel import Channel
 from ipg_emulator.faults.fault import When
+from ipg_emulator.faults.plan import FaultError
 from ipg_emulator.faults.reply import ReplyLost
 from ipg_emulator.handle import Handle, over
 from ipg_emulator.ports.in_process import offered_names
 from ipg_emulator.testing.comports import Shown, listed
-from ipg_emulator.testing.ipg import Ipg
+from ipg_emulator.testing.ipg import Ipg, plan_of
 from ipg_emulator.testing.lending import CannotLend, lend
 from ipg_emulator.testing.nursery import Nursery, NurseryError
 from ipg_emulator.testing.report import tell, text, write
@@ -83,9 +84,12 @@ def test_of_two_markers_the_closer_one_wins_argument_by_argument() -> None:
     [
         ({"modle": "tens"}, "ipg takes no argument 'modle'; there are model, seed, faults, time, transport, devices, vid, pid"),
         ({"transport": "usb"}, "ipg's transport is in-process or pty or tcp or rfc2217, not 'usb'"),
-        ({"time": "fast"}, "ipg's time is real, paced, manual or a factor of real time, not 'fast'"),
+        ({"time": "fast"}, "ipg's time is real, paced, manual or a factor of real time from 0.001 to 1000000, not 'fast'"),
+        ({"time": 1e9, "transport": "pty"}, "ipg's time is real, paced, manual or a factor of real time from 0.001 to 1000000"),
         ({"time": 60}, "ipg's time is real, paced, manual in this process; a factor such as 60 needs transport='pty'"),
         ({"devices": 0}, "ipg's devices is a whole number from 1, not 0"),
+        ({"seed": True}, "ipg's seed is a whole number, not True"),
+        ({"time": True}, "ipg's time is real, paced, manual or a factor of real time from 0.001 to 1000000, not True"),
         ({"faults": LOST}, "ipg's faults is the path of a fault plan, or a list of faults, not "),
         ({"vid": 0x10000}, "ipg's vid is a number from 0 to 0xFFFF, not 65536"),
     ],
@@ -108,6 +112,11 @@ def test_the_marker_to_repeat_asks_for_the_one_device_of_a_fleet() -> None:
     assert text == (
         "@pytest.mark.ipg(model='scs-rechargeable', seed=9, faults=[ReplyLost(when=When(command='IDENTIFY'), times=1)])"
     )
+
+
+def test_what_is_wrong_with_a_fault_of_a_marker_is_told_with_its_number_and_kind() -> None:
+    with pytest.raises(FaultError, match=r"^fault 2 \(drop\): there is no field 'probabilty'; drop has "):
+        plan_of([LOST, {"fault": "drop", "probabilty": 1}])
 
 
 # Devices
@@ -371,7 +380,10 @@ def test_the_plugin_is_there_without_anything_set_up_and_loads_nothing_before_it
 
         HEAVY = {"serial", "msgspec", "ipg_protocol", "ipg_host"}
 
-        def test_before(): assert not HEAVY & {name.split(".")[0] for name in sys.modules}
+        def test_before():
+            assert not HEAVY & {name.split(".")[0] for name in sys.modules}
+            assert [name for name in sys.modules if name.startswith("ipg_emulator.")] == ["ipg_emulator.pytest_plugin"]
+
         def test_used(ipg): assert "msgspec" in sys.modules
         """
     )
@@ -410,7 +422,7 @@ REPORTED = [
     "tens VIPG-00000007, seed 7, *",
     "state: IDLE, *",
     "fault 1: ReplyLost(*), struck 1 time",
-    "the last 4 records of the link:",
+    "the last 4 frames of the link:",
     "*-> device  REQUEST 1 IDENTIFY",
     "*<- device  RESPONSE 1 IDENTIFY OK * [[]device: reply lost *",
     "*-> device  REQUEST 1 IDENTIFY",
@@ -453,6 +465,31 @@ def test_of_a_device_that_has_died_the_report_says_so(nursery: Nursery) -> None:
     said = text(ipg)
     assert said.splitlines()[1].startswith("it can be asked no more: the device ")  # "cannot be asked", or "does not answer"
     ipg.close()
+
+
+@a_run_of_pytest
+def test_a_fixture_that_fails_at_the_end_says_what_its_device_has_seen(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def checked(ipg):
+            yield
+            ipg.device.wait_for("FAULT_RAISED", within=1)
+
+        @pytest.mark.ipg(seed=7)
+        def test_in_this_process(checked): pass
+        @pytest.mark.ipg(seed=8, transport="pty")
+        def test_in_another(checked): pass
+        """
+    )
+    result = run(pytester)
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.fnmatch_lines(["*seed=7) gives this device again", "scs-rechargeable VIPG-00000007, seed 7, *"])
+    result.stdout.fnmatch_lines(
+        ["*seed=8, transport='pty') gives this device again", "it can be asked no more: *", "its process*"]
+    )
 
 
 @a_run_of_pytest

@@ -20,7 +20,7 @@ from ipg_protocol import Frame, Kind, Role, encode_frame, request_frame
 from ipg_protocol.command import Request
 from ipg_protocol.commands.link import GetStatus, Identify, Ping, SelfTest
 from ipg_protocol.commands.session import OpenSession
-from ipg_protocol.commands.therapy import SetAmplitude, StartTherapy, StepAmplitude
+from ipg_protocol.commands.therapy import ScheduleRow, SetAmplitude, StartTherapy, StepAmplitude, WriteSchedule
 from ipg_protocol.trace import Head, Record, Towards, encode_head, encode_record
 
 Said = list[tuple[int, bytes]]
@@ -122,6 +122,14 @@ def test_the_first_difference_is_told_with_request_command_and_field(
     assert not replay.is_over
 
 
+def test_rows_that_differ_are_told_row_by_row() -> None:
+    replay = Replay(record_of((WriteSchedule(1, (ScheduleRow(480, 60, 2),)),)))
+    play(replay, wires((WriteSchedule(1, ()),)))
+    assert str(replay.departure) == (
+        "request 1 of 1: WRITE_SCHEDULE, field rows: recorded [minute_of_day=480 duration_minutes=60 program=2], got []"
+    )
+
+
 def test_another_number_of_a_request_is_a_difference() -> None:
     replay = Replay(RECORDS)
     play(replay, [wires(CONVERSATION)[0], encode_frame(request_frame(GetStatus(), 5))])
@@ -131,7 +139,7 @@ def test_another_number_of_a_request_is_a_difference() -> None:
 def test_a_payload_that_fits_no_layout_is_compared_as_it_is() -> None:
     replay = Replay(RECORDS)
     play(replay, [wires(CONVERSATION)[0], encode_frame(Frame(Kind.REQUEST, 3, 2, b"\1\2"))])
-    assert str(replay.departure) == "request 2 of 5: GET_STATUS, field payload: recorded nothing, got 01 02"
+    assert str(replay.departure) == "request 2 of 5: GET_STATUS, field payload: recorded nothing, got 0102"
 
 
 def test_after_a_departure_nothing_more_is_said() -> None:

@@ -12,6 +12,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -349,6 +350,40 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(kept, tmp_path):
     with pytest.raises(OSError, match="taken"):
         kept.write(str(tmp_path / "taken"))
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(kept, tmp_path):
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device"):
+        kept.write(str(full))
+    assert full.is_symlink()
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    small = msgspec.structs.replace(kept, state=b"", flashes=())
+    with suppress(BlockingIOError):
+        small.write(str(tmp_path / "pipe"))
+    assert os.read(reader, 100_000) == small.file_content()
+    os.close(reader)
+
+
+def test_a_link_to_a_file_stays_one(kept, tmp_path):
+    (tmp_path / "latest").symlink_to("kept.snapshot")
+    kept.write(str(tmp_path / "latest"))
+    assert (tmp_path / "latest").is_symlink()
+    assert read(str(tmp_path / "kept.snapshot")).serial == kept.serial
+
+
+def test_a_file_beside_it_is_left_alone(kept, tmp_path):
+    (tmp_path / "kept.new").write_text("mine")
+    kept.write(str(tmp_path / "kept"))
+    assert {path.name for path in tmp_path.iterdir()} == {"kept", "kept.new"}
+    assert (tmp_path / "kept.new").read_text() == "mine"
+
+
+def test_what_has_no_end_is_no_snapshot():
+    with pytest.raises(SnapshotError, match="it is not a snapshot"):
+        read("/dev/zero")
 
 
 def test_a_file_whose_sums_are_right_and_that_holds_no_device_is_refused(path):

@@ -89,6 +89,17 @@ def test_in_manual_time_a_read_waits_until_another_thread_lets_time_pass():
     assert read == [b"\0"]
 
 
+def test_in_manual_time_a_read_hears_what_somebody_else_does_to_the_device():
+    device = InProcess(new_ipg(), started_at=BOOTED, passing=Passing.MANUAL)
+    device.write(sent(OpenSession(Role.SERVICE, 7, 1)))
+    device.clear()
+    reader = threading.Thread(target=device.read, args=(1, 20))
+    reader.start()
+    device.surroundings.magnet(True)
+    reader.join(10)
+    assert not reader.is_alive()
+
+
 def test_a_read_in_real_time_lets_other_threads_write():
     device = InProcess(new_ipg(), started_at=BOOTED, passing=Passing.REAL)
     size = len(sent(Ping(7)))
@@ -98,6 +109,14 @@ def test_a_read_in_real_time_lets_other_threads_write():
     device.write(sent(Ping(7)))
     reader.join()
     assert len(read[0]) == size
+
+
+def test_what_is_there_to_be_read_is_forgotten_though_nobody_has_asked_for_it():
+    device = InProcess(new_ipg(), started_at=BOOTED)
+    device.write(sent(OpenSession(Role.SERVICE, 7, 1)))
+    device.surroundings.magnet(True)
+    device.clear()
+    assert device.read(1000, 0) == b""
 
 
 def test_an_advance_in_real_time_takes_none():

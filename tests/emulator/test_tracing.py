@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 import serial
+from ipg_emulator.appending import AppendedFile
 from ipg_emulator.factory import boot_finished_at, build_device
 from ipg_emulator.faults.firmware import Hung
 from ipg_emulator.faults.injector import inject
@@ -374,6 +376,20 @@ def test_live_lines_that_nobody_reads_stop_nothing_and_are_counted(traced: Trace
 def test_a_full_disk_ends_a_traced_run_with_one_line() -> None:
     result = subprocess.run([*COMMAND, "--trace", "/dev/full"], capture_output=True, text=True, timeout=20, check=False)
     assert (result.returncode, result.stderr) == (1, "ipg-emulator: /dev/full: No space left on device\n")
+
+
+def test_a_file_whose_disk_fills_up_within_a_line_ends_with_the_line_before(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    file = AppendedFile(str(path))
+    file.write(b"a whole line\n")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left on device"):
+            file.write(b"one for which there is no room\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == b"a whole line\n"
 
 
 @pytest.fixture

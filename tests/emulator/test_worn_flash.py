@@ -88,6 +88,22 @@ def test_on_dead_flash_a_change_is_refused_and_nothing_has_changed(running):
     assert select(running, 1) is Status.OK
 
 
+def test_flash_takes_writes_again_once_what_made_it_dead_is_over_whatever_is_laid_over_it(running):
+    renew = running.begin(FlashWorn(dead=True))
+    running.begin(FlashWorn(weak=0.0))
+    assert select(running, 1) is Status.STORAGE_FAILED
+    renew()
+    assert select(running, 1) is Status.OK
+
+
+def test_a_stop_on_dead_flash_is_forgotten_at_the_restart(running):
+    running.begin(FlashWorn(dead=True))
+    running.ask(StopTherapy(StopMode.IMMEDIATE))
+    running.firmware.fail(ResetCause.BROWN_OUT, running.now)
+    running.advance(60)
+    assert running.device.state is State.THERAPY
+
+
 def test_on_dead_flash_a_device_can_be_read_and_stopped(running):
     running.begin(FlashWorn(dead=True))
     assert running.ask(ListPrograms(0)).rows

@@ -91,6 +91,24 @@ def test_a_file_is_decoded_whatever_it_holds(content: bytes, lines: list[str], d
     assert decode("-", typed=content) == (0, lines, "")
 
 
+@pytest.mark.parametrize(
+    ("whole", "words"), [(TRACE, "line 4 is not a record of a trace"), (capture(), "what follows packet 2 cannot be read")]
+)
+def test_of_a_trace_that_is_cut_short_all_before_its_end_is_told(whole: bytes, words: str, decode: Decode) -> None:
+    code, lines, errors = decode("-", typed=whole[:-9])
+    assert (code, lines) == (2, TRACE_LINES[:2])
+    assert errors.startswith(f"ipg-host: -: {words}: ")
+
+
+def test_a_frame_whose_end_is_not_in_the_trace_is_told_too(decode: Decode) -> None:
+    begun = encode_record(Record(1_000_700, Towards.HOST, PONG[:4]))
+    assert decode("-", typed=TRACE + begun) == (
+        0,
+        [*TRACE_LINES, f"    1.000700 < no frame, its end is missing: {PONG[1:4].hex(' ')} at byte {len(PONG) + 1}"],
+        "",
+    )
+
+
 def test_a_capture_is_decoded_as_the_trace_that_it_was_made_of(decode: Decode, tmp_path: Path) -> None:
     path = tmp_path / "trace.pcapng"
     path.write_bytes(capture())
@@ -136,9 +154,8 @@ def test_json_has_bytes_in_hexadecimal(decode: Decode) -> None:
     [
         (("zz",), b"", "'zz' is neither pairs of hexadecimal digits nor a file: No such file or directory"),
         (("012",), b"", "'012' is neither"),
-        (("-",), TRACE[:-9], "-: line 4 is not a record of a trace"),
         (("-",), b"{}", "-: line 1 is not a head"),
-        (("-",), capture()[:-9], "-: it is no pcapng file of this link"),
+        (("-",), capture()[:9], "-: it is no pcapng file of this link"),
     ],
 )
 def test_what_cannot_be_decoded_is_wrong_usage_told_in_a_line(

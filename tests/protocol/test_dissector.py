@@ -18,6 +18,7 @@ from ipg_protocol.dissector import dissector
 from ipg_protocol.trace import Head, Towards
 
 VECTORS = Path(__file__).parents[1] / "vectors"
+FULL_DISK = Path("/dev/full")
 KINDS = ("requests", "answers", "refusals", "events", "acknowledgements")
 
 Packet = dict[str, list[str]]
@@ -139,6 +140,14 @@ def test_noise_is_flagged_and_noise_that_the_device_dropped_says_why(wireshark: 
     assert "ipg.malformed" not in dropped
     assert "ipg.dropped" in dropped
     assert dropped["frame.comment"] == ["device: the CRC is wrong"]
+
+
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="there is no /dev/full")
+def test_a_full_disk_ends_the_module_in_one_line() -> None:
+    module = [sys.executable, "-m", "ipg_protocol.dissector"]
+    with FULL_DISK.open("wb") as full:
+        run = subprocess.run(module, stdout=full, stderr=subprocess.PIPE, check=False, timeout=20)
+    assert (run.returncode, run.stderr) == (1, b"the dissector cannot be written: No space left on device\n")
 
 
 def test_the_module_prints_the_dissector() -> None:

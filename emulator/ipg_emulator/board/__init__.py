@@ -186,8 +186,11 @@ class Flash(Protocol):
     page_count: int
     page_bytes: int
     unit_bytes: int
-    is_writable: bool
-    """As its status register says: whether `program` and `erase` do anything."""
+
+    @property
+    def is_writable(self) -> bool:
+        """As its status register says: whether `program` and `erase` do anything."""
+        ...
 
     def read(self, address: int, size: int) -> bytes: ...
 

@@ -38,6 +38,16 @@ class Description(Answer, frozen=True):
     supply: str
 
 
+class Whereabouts(Answer, frozen=True):
+    """A device, and the port that its host opens."""
+
+    device: int
+    """Its number in the paths."""
+    model: str
+    serial: str
+    port: str
+
+
 class Moment(Answer, frozen=True):
     """When something was done."""
 
@@ -128,7 +138,7 @@ class LogLine(Answer, frozen=True):
 
 
 class SeenEvent(Answer, frozen=True):
-    """An event that the device has raised; numbers count from 1 since somebody has watched."""
+    """An event that the device has raised; numbers count from 1 since somebody has watched, and on over a restore."""
 
     number: int
     at_seconds: float
@@ -166,6 +176,7 @@ class TraceLine(Answer, frozen=True):
     to: str
     hex: str
     text: list[str]
+    """Each frame that ends in these bytes, whose beginning may stand in earlier ones."""
     why: str
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from ipg_emulator.control.operation import (
+    MISREAD,
     Operation,
     OperationError,
     StillToCome,
@@ -37,6 +38,7 @@ A = TypeVar("A")
 
 READ_BYTES = 65_536
 LONGEST_LINE = 1_048_576
+TOO_LONG = f"a line is at most {LONGEST_LINE} bytes long"
 POLL_US = 5_000
 """How often it is looked whether what is waited for has happened."""
 
@@ -142,13 +144,13 @@ class ControlChannel:
         for line in lines:
             self._answer_line(line)
         if len(self._unread) > LONGEST_LINE:
-            self._reply(None, error=f"a line is at most {LONGEST_LINE} bytes long")
+            self._reply(None, error=TOO_LONG)
             self._unread = b""
 
     def _answer_line(self, line: bytes) -> None:
         try:
             asked = msgspec.json.decode(line, type=Asked)
-        except msgspec.DecodeError as error:
+        except MISREAD as error:
             self._reply(None, error=f'expected {{"id": 1, "do": NAME, "with": {{...}}}}: {error}')
             return
         try:
@@ -204,7 +206,7 @@ def _operation(asked: Asked) -> Operation[Any]:
     kind = OPERATIONS[asked.do]
     try:
         operation: Operation[Any] = msgspec.json.decode(asked.values, type=kind)
-    except msgspec.DecodeError as error:
+    except MISREAD as error:
         raise misread_error(kind, error) from None
     return operation
 
@@ -231,7 +233,10 @@ class Channel:
         """
         kind, number = type(operation), next(self._ids)
         asked = {"id": number, "do": name_of(kind), "with": operation, "device": device}
-        self._send(msgspec.json.encode(asked) + b"\n")
+        line = msgspec.json.encode(asked) + b"\n"
+        if len(line) > LONGEST_LINE:
+            raise OperationError(f"{name_of(kind)}: {TOO_LONG}")
+        self._send(line)
         answered = self._answer_to(number)
         if answered.error is not None:
             raise OperationError(answered.error)

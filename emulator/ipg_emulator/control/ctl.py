@@ -17,6 +17,7 @@ from ipg_emulator.control.flags import Flag, assemble, flags_of
 from ipg_emulator.control.operation import Operation, OperationError
 from ipg_emulator.control.operations import OPERATIONS
 from ipg_emulator.control.text import lines_of
+from ipg_emulator.control.token import read_token
 
 PROGRAM = "ipg-emulator ctl"
 EXIT_CODES = "exit codes: 0 done, 1 the device cannot do it, 2 wrong usage, 3 the control channel cannot be reached or refuses"
@@ -55,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
         parents=[where],
     )
-    names = parser.add_subparsers(metavar="NAME", dest="name", required=True)
+    names = parser.add_subparsers(prog=PROGRAM, metavar="NAME", dest="name", required=True)
     names.add_parser(LIST, help=LIST_WORDS)
     for name, kind in OPERATIONS.items():
         words, usage = getdoc(kind) or "", f"{PROGRAM} [WHERE] {name} {_fields_of(kind)}"
@@ -112,15 +113,24 @@ def _operation(options: argparse.Namespace) -> Operation[Any]:
     """
     kind = OPERATIONS[options.name]
     given = [(flag, value) for name, flag in flags_of(kind).items() if (value := getattr(options, name)) is not None]
-    operation: Operation[Any] = msgspec.convert(assemble(given), kind)
+    try:
+        operation: Operation[Any] = msgspec.convert(assemble(given), kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(_as_of_option(error)) from None
     return operation
+
+
+def _as_of_option(error: msgspec.ValidationError) -> str:
+    """What is wrong with a value, by the option that it was given to."""
+    what, _, field = str(error).partition(" - at `$.")
+    return f"--{field.rstrip('`').replace('_', '-')}: {what}" if field else what
 
 
 def _remote(options: argparse.Namespace) -> RemoteControl:
     """Where it is asked.
 
     Raises:
-        ValueError: that was not said, or in two ways.
+        ValueError: that was not said, or in two ways; or the token file holds none.
         ControlUnreachable: what was said leads to no control channel.
     """
     said = vars(options)
@@ -131,8 +141,7 @@ def _remote(options: argparse.Namespace) -> RemoteControl:
     else:
         raise ValueError("say which device: --link PATH, or --url URL and --token FILE, and --device N where there are several")
     try:
-        with open(where.token_file, encoding="utf-8") as file:
-            return RemoteControl(where.url, file.read().strip(), where.device)
+        return RemoteControl(where.url, read_token(where.token_file), where.device)
     except OSError as error:
         raise ControlUnreachable(f"--token {where.token_file}: {error.strerror}") from None
 

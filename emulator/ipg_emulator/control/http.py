@@ -6,11 +6,11 @@ import hmac
 import re
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,20 +19,23 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ipg_emulator.control import stream
-from ipg_emulator.control.answers import SeenEvent
+from ipg_emulator.control.answers import SeenEvent, Whereabouts
 from ipg_emulator.control.fields import alternatives, fields_of, is_get, read_value, whole
 from ipg_emulator.control.misread import why_misread
 from ipg_emulator.control.openapi import document
-from ipg_emulator.control.operation import Operation
-from ipg_emulator.control.operations import OPERATIONS, Events
+from ipg_emulator.control.operation import MISREAD, Operation
+from ipg_emulator.control.operations import OPERATIONS, Events, WaitFor
 from ipg_emulator.control.problem import HANDLERS, problem
-from ipg_emulator.control.whereabouts import Whereabouts
 
 Ask = Callable[[int, Operation[Any]], Any]
 """Has a device run an operation, and waits for its answer."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
+LONGEST_BODY = 65_536
+"""Many times what any operation takes, and less than a line of the channel may hold."""
+MOST_WAITING = 50
+"""How many can wait for events at a time; more wait for their turn."""
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 
 
@@ -82,11 +85,14 @@ def _route(name: str, endpoint: Endpoint, method: str) -> Route:
 
 
 def _endpoint(ask: Ask, devices: int, operation: type[Operation[Any]]) -> Endpoint:
+    # Those that wait have threads of their own, or so many of them would keep everybody else waiting too.
+    limiter = CapacityLimiter(MOST_WAITING) if operation is WaitFor else None
+
     async def answer(request: Request) -> Response:
         device = _device(request, devices)
-        body = None if is_get(operation) else await request.body()
+        body = None if is_get(operation) else await _body(request)
         asked = _from_query(request, operation) if body is None else _from_body(body, operation)
-        answered = await run_in_threadpool(ask, device, asked)
+        answered = await to_thread.run_sync(ask, device, asked, limiter=limiter)
         return Response(status_code=204) if answered is None else _json(answered)
 
     return answer
@@ -99,7 +105,7 @@ def _listening(ask: Ask, devices: int) -> Endpoint:
         after = stream.begin_after(listen, request.headers.get(stream.LAST_EVENT_ID))
 
         async def events_after(number: int) -> Sequence[SeenEvent]:
-            return await run_in_threadpool(ask, device, Events(after=number))
+            return cast("Sequence[SeenEvent]", await to_thread.run_sync(ask, device, Events(after=number)))
 
         if after is None:
             after = max((event.number for event in await events_after(0)), default=0)
@@ -113,6 +119,15 @@ def _device(request: Request, devices: int) -> int:
     if not _NUMBER.fullmatch(text) or int(text) >= devices:
         raise HTTPException(404, f"there is no device {text}; there are {devices}, numbered from 0")
     return int(text)
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LONGEST_BODY:
+            raise HTTPException(413, f"a body is at most {LONGEST_BODY} bytes long")
+    return body
 
 
 def _from_body(body: bytes, operation: type[Operation[Any]]) -> Operation[Any]:
@@ -138,7 +153,7 @@ def _refusing(kind: type[Any]) -> Generator[None]:
     """Refuse values that do not fit. Those that a check of their own refuses are of the right form, as a schema can tell it."""
     try:
         yield
-    except msgspec.DecodeError as error:
+    except MISREAD as error:
         raise HTTPException(400 if error.__cause__ is None else 409, why_misread(kind, error)) from None
 
 

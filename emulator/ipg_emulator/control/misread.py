@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 if TYPE_CHECKING:
     from msgspec import inspect
 
@@ -15,7 +13,7 @@ _UNKNOWN_WORD = ("Invalid enum value", "Invalid value")
 """How msgspec begins to speak of a word that is none of those allowed, or of an unknown kind of something."""
 
 
-def why_misread(operation: type[Operation[Any]], error: msgspec.DecodeError) -> str:
+def why_misread(operation: type[Operation[Any]], error: Exception) -> str:
     """The error's own words, and the words that are allowed where one of them was wanted."""
     text = str(error)
     if not text.startswith(_UNKNOWN_WORD):

@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
+from ipg_emulator.control.answers import Whereabouts
 from ipg_emulator.control.fields import is_get
 from ipg_emulator.control.operation import OPERATIONS, Operation, answer_type
 from ipg_emulator.control.problem import MEDIA_TYPE, Problem
 from ipg_emulator.control.stream import Listen
-from ipg_emulator.control.whereabouts import Whereabouts
 
 Json = dict[str, Any]
 
@@ -26,6 +26,7 @@ _MEANING = {
     401: "the token is missing or wrong",
     404: "there is no such device",
     409: "the form is right, but this cannot be done; nothing has changed",
+    413: "the body is too long",
     421: "the Host header does not name this machine's loopback",
     503: "the device is ending",
 }
@@ -75,7 +76,8 @@ def _path_of(name: str, operation: type[Operation[Any]], schemas: dict[Any, Json
     words = getdoc(operation) or name
     said: Json = {"operationId": name, "summary": words.partition("\n")[0], "description": words}
     answer = answer_type(operation)
-    said["responses"] = _responses(None if answer in {None, type(None)} else schemas[answer], _OF_A_DEVICE)
+    refusals = _OF_A_DEVICE if is_get(operation) else (*_OF_A_DEVICE, 413)
+    said["responses"] = _responses(None if answer in {None, type(None)} else schemas[answer], refusals)
     if is_get(operation):
         return {"parameters": [_device(devices)], "get": said | {"parameters": _query(operation)}}
     body = schemas[operation]

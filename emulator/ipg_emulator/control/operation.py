@@ -11,6 +11,9 @@ from ipg_emulator.virtual import Subject
 
 A = TypeVar("A")
 
+MISREAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading JSON from a stranger raises: it is none, it does not fit, its text is no UTF-8, it is nested too deep."""
+
 
 class OperationError(ValueError):
     """An operation cannot be done; the text says what was wrong, and what would be right. Nothing has changed."""
@@ -92,7 +95,7 @@ def perform(operation: Operation[A], subject: Subject) -> A:
     return run_on(checked, subject)
 
 
-def misread_error(operation: type[Operation[Any]], error: msgspec.DecodeError) -> OperationError:
+def misread_error(operation: type[Operation[Any]], error: Exception) -> OperationError:
     """The refusal of values that do not fit an operation."""
     from ipg_emulator.control.misread import why_misread
 

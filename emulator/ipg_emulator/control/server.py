@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ipg_emulator.control.answers import Whereabouts
 from ipg_emulator.control.beside import Beside, path_beside, remove_beside, write_beside
 from ipg_emulator.control.channel import Channel, ControlChannel
 from ipg_emulator.control.token import TokenFile
-from ipg_emulator.control.whereabouts import whereabouts
 from ipg_emulator.ports import PortError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ControlServer:
         """
         from ipg_emulator.control.http import application
 
-        devices = [whereabouts(number, station) for number, station in enumerate(self._stations)]
+        devices = [_whereabouts(number, station) for number, station in enumerate(self._stations)]
         links = {device.port: device for device in devices if os.path.islink(device.port)}
         token = TokenFile(self._token_path or self._default_path(links))
         self._ending.callback(token.remove)
@@ -94,7 +94,8 @@ class ControlServer:
         import uvicorn
 
         plain: dict[str, Any] = {"lifespan": "off", "loop": "asyncio", "ws": "none", "proxy_headers": False}
-        config = uvicorn.Config(app, log_config=None, access_log=False, **plain)
+        # What is no HTTP is refused, and is no concern of who runs the device; a bug of ours is.
+        config = uvicorn.Config(app, log_config=None, log_level="error", access_log=False, **plain)
         server = uvicorn.Server(config)
         server.force_exit = True  # whoever listens to events would never go
         arguments = {"sockets": [self._listener]}
@@ -106,6 +107,12 @@ class ControlServer:
 def _end(server: uvicorn.Server, thread: threading.Thread) -> None:
     server.should_exit = True
     thread.join(SECONDS_TO_END)
+
+
+def _whereabouts(number: int, station: Station) -> Whereabouts:
+    """Where the device of a station is, once its port is open."""
+    firmware = station.ipg.firmware
+    return Whereabouts(number, firmware.model.name, firmware.serial, station.port.address)
 
 
 def _check_libraries() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Annotated
@@ -18,6 +19,7 @@ KEEP_ALIVE_POLLS = 300
 
 MEDIA_TYPE = "text/event-stream"
 LAST_EVENT_ID = "last-event-id"
+_EVENT_NUMBER = re.compile(r"[0-9]{1,18}")
 
 EventsAfter = Callable[[int], Awaitable[Sequence[SeenEvent]]]
 """The events that are numbered higher."""
@@ -34,7 +36,7 @@ class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def begin_after(listen: Listen, last_event_id: str | None) -> int | None:
     """Where a listener begins: what it says on return comes before what its address says. None: with the next event."""
-    return int(last_event_id) if last_event_id and last_event_id.isdecimal() else listen.after
+    return int(last_event_id) if last_event_id and _EVENT_NUMBER.fullmatch(last_event_id) else listen.after
 
 
 async def event_stream(events_after: EventsAfter, after: int) -> AsyncIterator[bytes]:

@@ -40,6 +40,20 @@ class TokenFile:
                 os.unlink(self.path)
 
 
+def read_token(path: str) -> str:
+    """The token in a file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it holds no token.
+    """
+    with open(path, "rb") as file:
+        content = file.read(100)
+    if not _LOOKS_LIKE_ONE.fullmatch(content):
+        raise ValueError(f"{path} holds no token; give the file that `ipg-emulator run --control` names")
+    return content.decode().strip()
+
+
 def write_for_owner(path: str, text: str) -> os.stat_result:
     """Write a file that only its owner can read, all of it at once; whoever had it open keeps the old one."""
     beside = f"{path}.{os.getpid()}"

@@ -81,6 +81,8 @@ class Witness:
     def __init__(self, delivery_known_from: int) -> None:
         self.memories = Memories(delivery_known_from)
         self.snapshots: dict[str, Kept] = {}
+        self.last_event = 0
+        """The number of the newest event, 0 if there was none. It grows over a restore too, for whoever asks for newer ones."""
         self._reader = FrameReader()
 
     def __call__(self, record: Record) -> None:
@@ -95,9 +97,9 @@ class Witness:
 
     def happened(self, event: Message, now: int) -> None:
         """Take note of an event of the device, or of its link."""
-        events = self.memories.events
-        number = events[-1].number + 1 if events else 1
-        events.append(SeenEvent(number, seconds(now), EVENT_OF[type(event)].name, plain_fields(event)))
+        self.last_event += 1
+        name = EVENT_OF[type(event)].name
+        self.memories.events.append(SeenEvent(self.last_event, seconds(now), name, plain_fields(event)))
 
     def output(self, segment: Segment) -> None:
         """Take note of a stretch of output that is over."""
@@ -105,11 +107,6 @@ class Witness:
         if len(segments) == segments.maxlen:
             memories.delivery_known_from = max(memories.delivery_known_from, segments[0].drive.until or 0)
         segments.append(segment)
-
-    @property
-    def last_event(self) -> int:
-        """The number of the newest event, 0 if there was none."""
-        return self.memories.events[-1].number if self.memories.events else 0
 
     def keep(self, name: str, snapshot: Snapshot) -> None:
         """Keep a snapshot under a name."""

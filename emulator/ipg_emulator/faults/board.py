@@ -142,8 +142,8 @@ def _hold_magnets(board: VirtualBoard, more: int, _now: int) -> None:
 class FlashWorn(Condition, frozen=True, kw_only=True, tag="flash-worn"):
     """The flash is near its end, or beyond. What was written badly shows when the device restarts and reads it.
 
-    Beyond its end, every change that a host asks for is refused STORAGE_FAILED and not made, and what the device does by itself
-    is forgotten at its restart: so is that restart's number, which then comes again.
+    Beyond its end, every change that a host asks for is refused STORAGE_FAILED and not made. What the device does by itself, or
+    because it is stopped, is forgotten at its restart: what was stopped may go on, and the number of the boot comes again.
     """
 
     weak: Probability = 0.1

@@ -191,6 +191,8 @@ class Condition(Fault, frozen=True):
     reaches the device, before that is handled.
     """
 
+    outlasts_boots: ClassVar[bool] = True
+    """Whether what it does to the device is still done once that has restarted; else the fault waits for its next occasion."""
     for_ms: Milliseconds | None = None
     """How long it lasts; if left out, until it is taken away. What is over in a moment has no use for it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ipg_protocol.command import COMMAND_OF
 from ipg_protocol.commands.link import ResetCause
@@ -19,6 +19,7 @@ from ipg_emulator.firmware.states import TRANSITIONS, Trigger
 
 if TYPE_CHECKING:
     from ipg_emulator.firmware import Firmware
+    from ipg_emulator.firmware.device import Device
     from ipg_emulator.virtual import VirtualIpg
 
 
@@ -38,6 +39,7 @@ class Hung(Condition, frozen=True, kw_only=True, tag="hung"):
     The watchdog ends it by a reset, if it does not end before; then the device does, late, what was due meanwhile.
     """
 
+    outlasts_boots: ClassVar[bool] = False
     watchdog_ms: Count = 1000
 
     def begin(self, ipg: VirtualIpg, now: int, _: Chance, /) -> Undo:
@@ -121,11 +123,11 @@ class SlowHandler(Layer[Handler]):
     def __init__(self, inner: Handler, delay_us: int) -> None:
         super().__init__(inner)
         self._delay_us = delay_us
-        self._held_up: tuple[Message, int] | None = None
+        self._held_up: tuple[Device, Message, int] | None = None
         self._until = 0
 
     def __call__(self, request: Message, context: Context) -> Message | None:
-        asked = request, context.request_id
+        asked = context.device, request, context.request_id
         if asked != self._held_up:
             self._held_up, self._until = asked, context.now + self._delay_us
         if context.now < self._until:

@@ -88,13 +88,17 @@ class WornFlash(Layer[Flash]):
 
     def __init__(self, inner: Flash, chance: Chance, *, weak: float, bits: int, dead: bool) -> None:
         super().__init__(inner)
-        self.is_writable = inner.is_writable and not dead
         self.page_count = inner.page_count
         self.page_bytes = inner.page_bytes
         self.unit_bytes = inner.unit_bytes
         self._chance = chance
         self._weak = weak
         self._bits = bits
+        self._dead = dead
+
+    @property
+    def is_writable(self) -> bool:
+        return self.inner.is_writable and not self._dead
 
     def read(self, address: int, size: int) -> bytes:
         return self.inner.read(address, size)

@@ -43,7 +43,6 @@ class Injector:
             FaultError: the device cannot have one of them.
         """
         self._ipg = ipg
-        self._seeds = f"{device_seed} {plan.seed}"
         self._standing: dict[int, Standing] = {}
         self._last_number = 0
         self._boot = ipg.firmware.device
@@ -51,8 +50,20 @@ class Injector:
         self._before_host = b""
         self._carried_at = now
         ipg.firmware.observers.append(self._observed)
-        for fault in plan.faults:
-            self.add(fault, now)
+        self.plan(plan, device_seed, now)
+
+    def plan(self, plan: FaultPlan, device_seed: int, now: int) -> None:
+        """Plan the faults of a plan beside those that are there; what is added after it draws from its seed too.
+
+        Raises:
+            FaultError: the device cannot have one of them.
+        """
+        self._seeds = f"{device_seed} {plan.seed}"
+        for place, fault in enumerate(plan.faults, 1):
+            try:
+                self.add(fault, now)
+            except FaultError as error:
+                raise FaultError(f"fault {place} ({fault.__struct_config__.tag}): {error}") from None
 
     def add(self, fault: Fault, now: int) -> int:
         """Plan one more fault, whose time counts from `now`; its number.
@@ -140,7 +151,8 @@ class Injector:
 
     def _set_out(self, place: Place, to: Towards, data: bytes, now: int) -> None:
         lane = self._lanes[place, to]
-        lane.put(data, now, as_frames=self._is_watched(place, to))
+        if data or lane.is_holding:
+            lane.put(data, now, as_frames=self._is_watched(place, to))
         while lane.pieces and (place, to) != _BEFORE_DEVICE:
             self._strike(place, to, lane.pieces.popleft(), now)
 
@@ -197,8 +209,11 @@ class Injector:
             return
         self._boot = boot
         for standing in self._standing.values():
-            if not standing.fault.survives_restart:
+            fault = standing.fault
+            if not fault.survives_restart:
                 standing.is_over = True
+                self._end(standing, now)
+            elif isinstance(fault, Condition) and not fault.outlasts_boots:
                 self._end(standing, now)
 
     def _begin(self, standing: Standing, now: int) -> None:

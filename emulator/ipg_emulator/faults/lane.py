@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import deque
 from typing import NamedTuple
 
@@ -96,11 +97,10 @@ class Queue:
 
     def arrived(self, now: int) -> bytes:
         """What has arrived by `now`, and is on its way no more."""
-        if not self._waiting or self._waiting[0].at_us > now:
-            return b""
-        arrived = [each for each in self._waiting if each.at_us <= now]
-        self._waiting = self._waiting[len(arrived) :]
-        return b"".join(each.data for each in arrived)
+        count = bisect_right(self._waiting, now, key=_time)
+        arrived = b"".join(each.data for each in self._waiting[:count])
+        del self._waiting[:count]
+        return arrived
 
     def next_at(self) -> int | None:
         """When the next bytes arrive; None if nothing is on its way."""
@@ -108,8 +108,7 @@ class Queue:
 
     def _add(self, at_us: int, data: bytes, overtaken_by: int | None = 0) -> None:
         self._sent += 1
-        self._waiting.append(Waiting(at_us, self._sent, data, overtaken_by))
-        self._sort()
+        insort(self._waiting, Waiting(at_us, self._sent, data, overtaken_by), key=_order)
 
     def _overtake(self) -> None:
         """Take note of something that was sent behind what may be overtaken: who has waited enough follows it."""
@@ -119,10 +118,11 @@ class Queue:
                 if not each.overtaken_by:
                     self._sent += 1
                     each.at_us, each.number = min(each.at_us, self._busy_until), self._sent
-        self._sort()
-
-    def _sort(self) -> None:
         self._waiting.sort(key=_order)
+
+
+def _time(waiting: Waiting) -> int:
+    return waiting.at_us
 
 
 def _order(waiting: Waiting) -> tuple[int, int]:
@@ -136,6 +136,11 @@ class Lane:
         self.pieces: deque[Piece] = deque()
         self.queue = Queue()
         self._splitter = Splitter()
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether bytes are held until their frame is whole."""
+        return self._splitter.due_at() is not None
 
     def put(self, data: bytes, now: int, *, as_frames: bool) -> None:
         """Take bytes that set out at `now`, and what has been held long enough."""

@@ -47,7 +47,7 @@ def load_plan(path: str | os.PathLike[str]) -> FaultPlan:
 
 
 def plan_from(data: Mapping[str, Any]) -> FaultPlan:
-    """A plan as data: `seed`, and `faults`, a list of tables.
+    """A plan as data: `seed`, and `faults`, a list of tables, among which faults may stand as objects.
 
     Raises:
         FaultError: as `load_plan`.
@@ -63,7 +63,7 @@ def plan_from(data: Mapping[str, Any]) -> FaultPlan:
 
 def _numbered(number: int, table: Any) -> Fault:
     try:
-        return fault_from(table)
+        return table if isinstance(table, Fault) else fault_from(table)
     except FaultError as error:
         kind = cast("dict[str, Any]", table).get("fault") if isinstance(table, dict) else None
         known = isinstance(kind, str) and kind in FAULTS

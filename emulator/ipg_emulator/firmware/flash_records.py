@@ -23,6 +23,7 @@ RESIDUE = crc32c(crc32c(b"").to_bytes(4, "little"))
 """The CRC of anything with its own CRC behind it."""
 POLYNOMIAL = 0x82F63B78
 """Of CRC-32C, bits in the order in which they are sent."""
+_ERASED = b"\xff" * 4096
 _HEAD = struct.Struct("<II")
 _ITEM = struct.Struct("<BH")
 ITEM_BYTES = _ITEM.size
@@ -104,7 +105,10 @@ def read_records(image: bytes, unit: int) -> Iterator[Record | Damage]:
 
 def written_bytes(image: bytes, unit: int) -> int:
     """Up to where a bank is not erased, in whole units."""
-    return -(-len(image.rstrip(b"\xff")) // unit) * unit
+    end = len(image)
+    while image.endswith(_ERASED, 0, end):  # in large steps: most of a bank is erased, and to strip byte by byte takes long
+        end -= len(_ERASED)
+    return -(-len(image[:end].rstrip(b"\xff")) // unit) * unit
 
 
 def count_seals(image: bytes, unit: int) -> int:

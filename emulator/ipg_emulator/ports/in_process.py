@@ -36,7 +36,7 @@ class InProcess:
         """The device's time goes on from `started_at` microseconds."""
         self.ipg = ipg
         self.passing = passing
-        self.surroundings = PresentSurroundings(ipg, self.present)
+        self.surroundings = PresentSurroundings(self)
         self._now = started_at
         self._ahead = started_at - _real()
         self._turned_back = 0
@@ -121,7 +121,7 @@ class InProcess:
             else:
                 self._wait_until_heard(size, _real() + limit)
             if timeout_seconds is None and len(self._received) < size:
-                raise TimeoutError("read without a timeout, and nothing came for an hour of the device's time")
+                raise TimeoutError("read without a timeout, and nothing came for an hour")
             taken = bytes(self._received[:size])
             del self._received[:size]
             return taken
@@ -129,6 +129,7 @@ class InProcess:
     def clear(self) -> None:
         """Forget what has not been read yet."""
         with self._turn:
+            self._live_on()
             self._received.clear()
 
     def _pass_until_heard(self, size: int, deadline: int) -> None:

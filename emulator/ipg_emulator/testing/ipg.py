@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import serial
 
 from ipg_emulator.factory import boot_finished_at, build_device, serial_of
-from ipg_emulator.faults.fault import Fault
 from ipg_emulator.handle import Handle, local, over
 from ipg_emulator.model import DeviceModel, load
 from ipg_emulator.ports.in_process import InProcess, Passing, offer, withdraw
@@ -168,11 +167,11 @@ def plan_of(faults: FaultsWanted) -> FaultPlan:
     Raises:
         FaultError: it cannot be read, or there is no such fault.
     """
-    from ipg_emulator.faults.plan import FaultPlan, fault_from, load_plan
+    from ipg_emulator.faults.plan import load_plan, plan_from
 
     if isinstance(faults, str | os.PathLike):
         return load_plan(faults)
-    return FaultPlan(faults=tuple(fault if isinstance(fault, Fault) else fault_from(fault) for fault in faults))
+    return plan_from({"faults": list(faults)})
 
 
 def _model(name_or_path: str) -> DeviceModel:

@@ -147,7 +147,9 @@ class DeviceProcess:
         self.address = first.split(maxsplit=2)[2]
 
     def last_words(self) -> str:
-        """The end of what the process has printed as errors."""
+        """The end of what the process has printed as errors, as long as it is not let go."""
+        if self._errors.closed:
+            return "its process has ended with the fixture"
         self._errors.seek(0)
         return "\n".join(self._errors.read().decode(errors="replace").splitlines()[-ERROR_LINES:])
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ipg_emulator.handle import Handle
     from ipg_emulator.testing.ipg import Ipg
 
-LAST_RECORDS = 20
+LAST_FRAMES = 20
 LAST_LOG_LINES = 10
 ARROWS = {Towards.DEVICE: "-> device", Towards.HOST: "<- device"}
 LONGEST_NAME = 100
@@ -117,10 +117,9 @@ def _faults(device: Handle) -> Iterator[str]:
 
 
 def _trace(device: Handle) -> Iterator[str]:
-    records = device.trace(LAST_RECORDS)
-    yield f"the last {len(records)} records of the link:" if records else "nothing has passed on the link"
-    for record in records:
-        yield from _record(record)
+    frames = [words for record in device.trace(RECORDS_KEPT) for words in _record(record)][-LAST_FRAMES:]
+    yield f"the last {_times(len(frames), 'frame')} of the link:" if frames else "nothing has passed on the link"
+    yield from frames
 
 
 def _record(record: TraceLine) -> Iterator[str]:
@@ -139,8 +138,8 @@ def _silences(device: Handle) -> Iterator[str]:
         yield f"dropped or altered, {_times(silence.count)}: {silence.why}; the last were {_shortened(silence.last_hex)}"
 
 
-def _times(count: int) -> str:
-    return f"{count} time{'' if count == 1 else 's'}"
+def _times(count: int, what: str = "time") -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _shortened(digits: str) -> str:

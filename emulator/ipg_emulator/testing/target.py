@@ -49,14 +49,15 @@ class Target:
         Raises:
             ConnectionError: the control channel does not answer.
             OSError: the file of its token cannot be read.
+            ValueError: that file holds no token.
         """
         if self._control is None or self._token_file is None:
             return None
         from ipg_emulator.control.client import ControlUnreachable, RemoteControl
+        from ipg_emulator.control.token import read_token
         from ipg_emulator.handle import Handle
 
-        with open(self._token_file, encoding="utf-8") as file:
-            handle = Handle(RemoteControl(self._control, file.read().strip()).ask)
+        handle = Handle(RemoteControl(self._control, read_token(self._token_file)).ask)
         try:
             handle.snapshot(FRESH)
         except ControlUnreachable as error:

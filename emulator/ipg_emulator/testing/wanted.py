@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ipg_emulator.argument_types import HIGHEST_SPEED, LOWEST_SPEED
+
 if TYPE_CHECKING:
     from os import PathLike
 
@@ -61,20 +63,28 @@ def _is_plan(value: Any) -> bool:
 
 
 def _is_time(value: Any) -> bool:
-    return value is None or value in TIMES or (isinstance(value, int | float) and value > 0)
+    return (
+        value is None
+        or value in TIMES
+        or (isinstance(value, int | float) and value is not True and LOWEST_SPEED <= value <= HIGHEST_SPEED)
+    )
+
+
+def _is_whole_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_usb_number(value: Any) -> bool:
-    return isinstance(value, int) and 0 <= value <= HIGHEST_USB_NUMBER
+    return _is_whole_number(value) and 0 <= value <= HIGHEST_USB_NUMBER
 
 
 _MAY_BE: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "model": ("the name of a model, or the path of a model file", lambda value: isinstance(value, str)),
-    "seed": ("a whole number", lambda value: isinstance(value, int)),
+    "seed": ("a whole number", _is_whole_number),
     "faults": ("the path of a fault plan, or a list of faults", _is_plan),
-    "time": (f"{', '.join(TIMES)} or a factor of real time", _is_time),
+    "time": (f"{', '.join(TIMES)} or a factor of real time from {LOWEST_SPEED} to {HIGHEST_SPEED}", _is_time),
     "transport": (" or ".join(TRANSPORTS), lambda value: value in TRANSPORTS),
-    "devices": ("a whole number from 1", lambda value: isinstance(value, int) and value >= 1),
+    "devices": ("a whole number from 1", lambda value: _is_whole_number(value) and value >= 1),
     "vid": ("a number from 0 to 0xFFFF", _is_usb_number),
     "pid": ("a number from 0 to 0xFFFF", _is_usb_number),
 }

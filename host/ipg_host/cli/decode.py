@@ -67,15 +67,15 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: there are none to be had, or they are a trace that cannot be read.
     """
+    found = _pieces(_bytes_of(options.source))
     try:
-        found = list(_pieces(_bytes_of(options.source)))
+        if options.json:
+            print(show.as_json(tuple(map(_decoded, found)), "frames"))
+        else:
+            for piece in found:
+                print(piece)
     except TraceError as error:
         raise InputError(f"{' '.join(options.source)}: {error}") from None
-    if options.json:
-        print(show.as_json(tuple(map(_decoded, found)), "frames"))
-    else:
-        for piece in found:
-            print(piece)
 
 
 def _bytes_of(source: list[str]) -> bytes:
@@ -98,6 +98,7 @@ def _pieces(data: bytes) -> Iterator[Framed | Piece]:
         reframer = Reframer()
         for record in read_records(data):
             yield from reframer.feed(record)
+        yield from reframer.finish()
     else:
         typed = _hexadecimal(data)
         yield from explain(data if typed is None else typed)

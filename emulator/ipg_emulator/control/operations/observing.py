@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from ipg_protocol.describe import describe_bytes
+from ipg_protocol.describe import Reframer
 
 from ipg_emulator.control.answers import LogLine, SeenEvent, SeenRefusal, Silence, TraceLine, microseconds, seconds
 from ipg_emulator.control.operation import Operation, OperationError, operation
@@ -106,8 +106,13 @@ class Trace(Operation[list[TraceLine]], frozen=True):
     last: Annotated[int, msgspec.Meta(ge=1, le=RECORDS_KEPT, description="how many records at most")] = 100
 
     def run(self, subject: Subject) -> list[TraceLine]:
-        records = witness_of(subject.ipg).memories.records
-        return [
-            TraceLine(seconds(record.at_us), record.to.value, record.data.hex(), describe_bytes(record.data), record.why)
-            for record in list(records)[-self.last :]
+        reframer, records = Reframer(), witness_of(subject.ipg).memories.records
+        texts = [[str(framed.piece) for framed in reframer.feed(record)] for record in records]
+        last_of = {record.to: text for record, text in zip(records, texts, strict=True) if not record.why}
+        for framed in reframer.finish():
+            last_of[framed.to].append(str(framed.piece))
+        lines = [
+            TraceLine(seconds(record.at_us), record.to.value, record.data.hex(), text, record.why)
+            for record, text in zip(records, texts, strict=True)
         ]
+        return lines[-self.last :]
