@@ -179,10 +179,10 @@ class PresentSurroundings:
         self._happen(Surroundings.worn_disc, present)
 
     def cut_power(self) -> None:
-        self._surroundings.cut_power(self._clock())
+        self._happen(Surroundings.cut_power)
 
     def restore_power(self) -> None:
-        self._surroundings.restore_power(self._clock())
+        self._happen(Surroundings.restore_power)
 
     def replace_battery(self) -> None:
         self._happen(Surroundings.replace_battery)
