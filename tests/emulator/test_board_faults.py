@@ -66,14 +66,6 @@ def later(bench, hours):
     bench.open(nonce=bench.transaction())
 
 
-@pytest.fixture
-def running(bench):
-    bench.ask(StartTherapy(bench.transaction()))
-    bench.advance(5)
-    assert bench.device.state is State.THERAPY
-    return bench
-
-
 # Battery, charger, heat, magnet
 
 

@@ -47,14 +47,6 @@ def later(bench, hours):
     bench.open(nonce=bench.transaction())
 
 
-@pytest.fixture
-def running(bench):
-    bench.ask(StartTherapy(bench.transaction()))
-    bench.advance(5)
-    assert bench.device.state is State.THERAPY
-    return bench
-
-
 def test_an_open_lead_delivers_nothing_and_measures_open_until_it_is_mended(running):
     programmed = delivered(running)
     mend = running.begin(LeadOpen(contact=CATHODE))

@@ -8,14 +8,15 @@ import msgspec
 
 from ipg_emulator.control.answers import Answer, Moment, seconds
 from ipg_emulator.control.operation import Operation, OperationError, operation
-from ipg_emulator.faults.fault import FAULTS, Fault, FaultError
+from ipg_emulator.faults.describe import every_kind
+from ipg_emulator.faults.fault import Fault, FaultError
 from ipg_emulator.faults.injector import Injector, inject
 from ipg_emulator.virtual import Subject, VirtualIpg
 
 if TYPE_CHECKING:
     AnyFault = Fault
 else:
-    AnyFault = Union[tuple(FAULTS.values())]  # noqa: UP007 - the injector has declared every kind
+    AnyFault = Union[tuple(every_kind().values())]  # noqa: UP007 - it is made of what is declared
 
 Number = Annotated[int, msgspec.Meta(ge=1, description="the number of the fault")]
 
