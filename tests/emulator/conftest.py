@@ -20,8 +20,10 @@ from ipg_emulator.virtual import VirtualIpg
 from ipg_protocol import FrameReader, Kind, Reply, Role, State, Status, decode_event, decode_reply, encode_frame, request_frame
 from ipg_protocol.command import Request
 from ipg_protocol.commands.link import Ping, Pong
+from ipg_protocol.commands.measurement import Impedance, MeasureImpedance, ReadImpedance
+from ipg_protocol.commands.programs import CASE_CONTACT
 from ipg_protocol.commands.session import OpenSession
-from ipg_protocol.commands.therapy import StartTherapy
+from ipg_protocol.commands.therapy import ReadTherapy, StartTherapy
 from ipg_protocol.frame import Frame
 from ipg_protocol.trace import Record
 from ipg_protocol.wire import Message
@@ -120,6 +122,22 @@ class Bench:
         """The tokens of the PINGs answered since the last look."""
         replies = [decode_reply(frame).body for frame in self.frames() if frame.kind is Kind.RESPONSE]
         return [body.token for body in replies if isinstance(body, Pong)]
+
+    def later(self, hours: float) -> None:
+        """Let hours pass, and open a session again."""
+        self.advance(hours * 3600)
+        self.open(nonce=self.transaction())
+
+    def delivered(self) -> int:
+        """What area 0 delivers, in microamperes, as the device says."""
+        return self.ask(ReadTherapy(0)).delivered_microamps
+
+    def measured(self, cathode: int, anode: int = CASE_CONTACT) -> Impedance:
+        """What the device measures between two contacts."""
+        started = self.ask(MeasureImpedance(cathode, anode))
+        self.advance(started.duration_ms / 1000)
+        (row,) = self.ask(ReadImpedance(0)).rows
+        return row
 
     def happened(self, kind: type[R]) -> list[R]:
         """The events of a kind so far, each once however often it was sent."""
