@@ -6,7 +6,6 @@ Paths in it are relative to the folder that it lies in.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -28,6 +27,7 @@ from ipg_emulator.launch import LIVE_TRACE, NewDevice, Wanted
 from ipg_emulator.model import DeviceModel, ModelError, load
 from ipg_emulator.ports import PortError
 from ipg_emulator.snapshot import Snapshot, SnapshotError, read
+from ipg_emulator.toml_file import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,13 +83,7 @@ def read_fleet(path: str) -> list[Wanted]:
     Raises:
         FleetError: it cannot be read, or one of them cannot be had.
     """
-    try:
-        with open(path, "rb") as file:
-            data = tomllib.load(file)
-    except OSError as error:
-        raise FleetError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FleetError(f"{path}: it is not TOML: {error}") from None
+    data = read_toml(path, FleetError)
     try:
         wanted = list(_fleet(data, os.path.dirname(path)))
     except FleetError as error:

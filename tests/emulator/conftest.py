@@ -17,10 +17,13 @@ from ipg_emulator.handle import Handle, local
 from ipg_emulator.model import DeviceModel, load
 from ipg_emulator.ports.in_process import InProcess, Passing
 from ipg_emulator.virtual import VirtualIpg
-from ipg_protocol import FrameReader, Kind, Reply, Role, Status, decode_event, decode_reply, encode_frame, request_frame
+from ipg_protocol import FrameReader, Kind, Reply, Role, State, Status, decode_event, decode_reply, encode_frame, request_frame
 from ipg_protocol.command import Request
+from ipg_protocol.commands.link import Ping, Pong
+from ipg_protocol.commands.measurement import Impedance, MeasureImpedance, ReadImpedance
+from ipg_protocol.commands.programs import CASE_CONTACT
 from ipg_protocol.commands.session import OpenSession
-from ipg_protocol.commands.therapy import StartTherapy
+from ipg_protocol.commands.therapy import ReadTherapy, StartTherapy
 from ipg_protocol.frame import Frame
 from ipg_protocol.trace import Record
 from ipg_protocol.wire import Message
@@ -99,6 +102,42 @@ class Bench:
         fault.check(ipg)
         undo = fault.begin(ipg, self.now, Random(1))
         return lambda: undo(self.now) if undo else None
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and leave what the device says meanwhile to be read."""
+        end = self.now + round(seconds * 1_000_000)
+        while (at := self.firmware.wake_at()) is not None and at <= end:
+            self.now = max(self.now, at)
+            self.firmware.wake(self.now)
+        self.now = end
+        self.firmware.wake(end)
+
+    def pings(self, *tokens: int) -> list[int]:
+        """Send PINGs at once; the tokens of those that are answered at once."""
+        for token in tokens:
+            self.firmware.receive(encode_frame(request_frame(Ping(token), token)), self.now)
+        return self.answered()
+
+    def answered(self) -> list[int]:
+        """The tokens of the PINGs answered since the last look."""
+        replies = [decode_reply(frame).body for frame in self.frames() if frame.kind is Kind.RESPONSE]
+        return [body.token for body in replies if isinstance(body, Pong)]
+
+    def later(self, hours: float) -> None:
+        """Let hours pass, and open a session again."""
+        self.advance(hours * 3600)
+        self.open(nonce=self.transaction())
+
+    def delivered(self) -> int:
+        """What area 0 delivers, in microamperes, as the device says."""
+        return self.ask(ReadTherapy(0)).delivered_microamps
+
+    def measured(self, cathode: int, anode: int = CASE_CONTACT) -> Impedance:
+        """What the device measures between two contacts."""
+        started = self.ask(MeasureImpedance(cathode, anode))
+        self.advance(started.duration_ms / 1000)
+        (row,) = self.ask(ReadImpedance(0)).rows
+        return row
 
     def happened(self, kind: type[R]) -> list[R]:
         """The events of a kind so far, each once however often it was sent."""
@@ -235,3 +274,12 @@ def make_watched() -> Callable[..., Watched]:
 def watched(make_watched: Callable[..., Watched]) -> Watched:
     """An SCS device in virtual time, that is watched from the start."""
     return make_watched()
+
+
+@pytest.fixture
+def running(bench: Bench) -> Bench:
+    """The same, its therapy up at full amplitude."""
+    bench.ask(StartTherapy(bench.transaction()))
+    bench.advance(5)
+    assert bench.device.state is State.THERAPY
+    return bench

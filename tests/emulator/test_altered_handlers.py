@@ -13,41 +13,9 @@ from ipg_protocol import Kind, State, Status, decode_reply, encode_frame, reques
 from ipg_protocol.commands.link import GetStatus, Ping, Pong, ResetCause
 from ipg_protocol.commands.therapy import (
     SetAmplitude,
-    StartTherapy,
     StopMode,
     StopTherapy,
 )
-
-
-def pings(bench, *tokens):
-    """Send PINGs at once; the tokens of those that are answered at once."""
-    for token in tokens:
-        bench.firmware.receive(encode_frame(request_frame(Ping(token), token)), bench.now)
-    return answered(bench)
-
-
-def answered(bench):
-    """The tokens of the PINGs answered since the last look."""
-    replies = [decode_reply(frame).body for frame in bench.frames() if frame.kind is Kind.RESPONSE]
-    return [body.token for body in replies if isinstance(body, Pong)]
-
-
-def wait(bench, seconds):
-    """Let time pass, and leave what the device says meanwhile to be read."""
-    end_at = bench.now + round(seconds * 1_000_000)
-    while (at := bench.firmware.wake_at()) is not None and at <= end_at:
-        bench.now = max(bench.now, at)
-        bench.firmware.wake(bench.now)
-    bench.now = end_at
-    bench.firmware.wake(end_at)
-
-
-@pytest.fixture
-def running(bench):
-    bench.ask(StartTherapy(bench.transaction()))
-    bench.advance(5)
-    assert bench.device.state is State.THERAPY
-    return bench
 
 
 def output(bench):
@@ -59,32 +27,32 @@ def output(bench):
 
 def test_a_slow_handler_holds_up_its_request_and_all_that_comes_behind(bench):
     bench.begin(SlowCommand(command="GET_STATUS", milliseconds=400))
-    assert pings(bench, 1) == [1]
+    assert bench.pings(1) == [1]
     bench.firmware.receive(encode_frame(request_frame(GetStatus(), 50)), bench.now)
-    assert pings(bench, 2, 3) == []
-    wait(bench, 0.399)
-    assert answered(bench) == []
-    wait(bench, 0.001)
+    assert bench.pings(2, 3) == []
+    bench.wait(0.399)
+    assert bench.answered() == []
+    bench.wait(0.001)
     frames = bench.frames()
     assert [frame.request_id for frame in frames if frame.kind is Kind.RESPONSE] == [50, 2, 3]
 
 
 def test_each_slow_request_takes_its_time_after_the_one_before(bench):
     bench.begin(SlowCommand(command="PING", milliseconds=100))
-    assert pings(bench, 1, 2, 3) == []
+    assert bench.pings(1, 2, 3) == []
     found = []
     for _ in range(4):
-        wait(bench, 0.1)
-        found.append(answered(bench))
+        bench.wait(0.1)
+        found.append(bench.answered())
     assert found == [[1], [2], [3], []]
 
 
 def test_the_same_request_asked_again_is_slow_again(bench):
     bench.begin(SlowCommand(command="PING", milliseconds=100))
     for _ in range(2):
-        assert pings(bench, 1) == []
-        wait(bench, 0.1)
-        assert answered(bench) == [1]
+        assert bench.pings(1) == []
+        bench.wait(0.1)
+        assert bench.answered() == [1]
 
 
 def test_a_slow_change_is_made_once_and_late(running):
@@ -95,9 +63,9 @@ def test_a_slow_change_is_made_once_and_late(running):
     revision = running.device.configuration.revision
     running.firmware.receive(request, running.now)
     running.firmware.receive(request, running.now)
-    wait(running, 4.999)
+    running.wait(4.999)
     assert output(running) == before
-    wait(running, 0.001)
+    running.wait(0.001)
     replies = [decode_reply(frame) for frame in running.frames() if frame.kind is Kind.RESPONSE]
     assert [reply.status for reply in replies] == [Status.OK, Status.OK]
     assert running.device.configuration.revision == revision + 1
@@ -106,32 +74,32 @@ def test_a_slow_change_is_made_once_and_late(running):
 def test_a_timer_that_is_due_meanwhile_waits_with_the_request(running):
     running.begin(SlowCommand(command="PING", milliseconds=60_000))
     running.ask(StopTherapy(StopMode.RAMP))
-    assert pings(running, 1) == []
-    wait(running, 59)
+    assert running.pings(1) == []
+    running.wait(59)
     assert running.device.state is State.RAMPING
-    wait(running, 1)
-    assert (answered(running), running.device.state) == ([1], State.IDLE)
+    running.wait(1)
+    assert (running.answered(), running.device.state) == ([1], State.IDLE)
 
 
 def test_a_request_that_waits_when_the_device_dies_is_never_answered(bench):
     bench.begin(SlowCommand(command="PING", milliseconds=500))
-    assert pings(bench, 1) == []
+    assert bench.pings(1) == []
     bench.firmware.fail(ResetCause.BROWN_OUT, bench.now)
-    wait(bench, 2)
-    assert answered(bench) == []
-    assert pings(bench, 2) == []
+    bench.wait(2)
+    assert bench.answered() == []
+    assert bench.pings(2) == []
 
 
 def test_slow_handlers_laid_over_each_other_add_up_and_end_in_any_order(bench):
     ends = [bench.begin(SlowCommand(command="PING", milliseconds=wait)) for wait in (100, 50, 200)]
     for ended, seconds in ((0, 0.35), (2, 0.25), (1, 0.05)):
-        assert pings(bench, 1) == []
-        wait(bench, seconds - 0.001)
-        assert answered(bench) == []
-        wait(bench, 0.001)
-        assert answered(bench) == [1]
+        assert bench.pings(1) == []
+        bench.wait(seconds - 0.001)
+        assert bench.answered() == []
+        bench.wait(0.001)
+        assert bench.answered() == [1]
         ends[ended]()
-    assert pings(bench, 1) == [1]
+    assert bench.pings(1) == [1]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +158,7 @@ def test_a_handler_replaced_in_one_firmware_alters_that_device_over_its_restarts
 def test_a_device_in_the_middle_of_its_faults_can_be_pickled_and_goes_on_alike(running):
     running.begin(SlowCommand(command="PING", milliseconds=300))
     running.begin(StuckState(state="THERAPY"))
-    assert pings(running, 1) == []
+    assert running.pings(1) == []
     other = pickle.loads(pickle.dumps(running.firmware))
     outputs = []
     for firmware in (running.firmware, other):
@@ -212,12 +180,12 @@ class Crashing:
 def test_an_error_in_sound_firmware_is_a_bug_that_comes_out(bench):
     bench.firmware.handlers[Ping] = Crashing()
     with pytest.raises(ZeroDivisionError):
-        pings(bench, 1)
+        bench.pings(1)
 
 
 def test_an_error_that_the_watchdog_takes_care_of_resets_the_device(running):
     running.firmware.handlers[Ping] = Crashing()
     running.firmware.survives = (ZeroDivisionError,)
-    assert pings(running, 1) == []
+    assert running.pings(1) == []
     assert (running.device.state, output(running)) == (State.BOOT, 0)
     assert running.device.boot_cause is ResetCause.WATCHDOG

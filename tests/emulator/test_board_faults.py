@@ -23,13 +23,11 @@ from ipg_emulator.virtual import VirtualIpg
 from ipg_protocol import Role, State
 from ipg_protocol.commands.link import GetTime, ResetCause, ResetHappened, SetTime
 from ipg_protocol.commands.log import FaultRaised, LogCode
-from ipg_protocol.commands.measurement import MeasureImpedance, ReadImpedance, ReadTemperature
+from ipg_protocol.commands.measurement import ReadTemperature
 from ipg_protocol.commands.modes import MagnetChanged
 from ipg_protocol.commands.power import BatteryTierChanged, ChargingState, GetBattery, GetCharging
-from ipg_protocol.commands.programs import CASE_CONTACT
 from ipg_protocol.commands.session import OpenSession
 from ipg_protocol.commands.therapy import (
-    ReadTherapy,
     ScheduleRow,
     StartTherapy,
     TherapyStateChanged,
@@ -42,36 +40,11 @@ CATHODE = 3
 """Of the program that the device leaves the factory with."""
 
 
-def delivered(bench):
-    return bench.ask(ReadTherapy(0)).delivered_microamps
-
-
-def measured(bench, cathode, anode=CASE_CONTACT):
-    started = bench.ask(MeasureImpedance(cathode, anode))
-    bench.advance(started.duration_ms / 1000)
-    (row,) = bench.ask(ReadImpedance(0)).rows
-    return row
-
-
 def raised(bench, kind):
     """The list that gets the events of a kind from now on, whether or not a host is there to be told."""
     found = []
     bench.firmware.observers.append(lambda event, _: found.append(event) if isinstance(event, kind) else None)
     return found
-
-
-def later(bench, hours):
-    """Let hours pass, and open a session again."""
-    bench.advance(hours * HOUR)
-    bench.open(nonce=bench.transaction())
-
-
-@pytest.fixture
-def running(bench):
-    bench.ask(StartTherapy(bench.transaction()))
-    bench.advance(5)
-    assert bench.device.state is State.THERAPY
-    return bench
 
 
 # Battery, charger, heat, magnet
@@ -100,7 +73,7 @@ def test_a_battery_that_sags_below_its_end_stops_therapy_at_the_third_check(runn
 def test_a_battery_jumps_to_a_charge(bench):
     bench.begin(BatteryLevel(permille=420))
     assert bench.ask(GetBattery()).charge_permille == 420
-    later(bench, hours=24)
+    bench.later(hours=24)
     assert bench.ask(GetBattery()).charge_permille < 420
 
 
@@ -200,11 +173,11 @@ def test_a_drifting_clock_gains_and_keeps_what_it_has_gained(bench, ppm):
     start = 1_700_000_000_000
     bench.ask(SetTime(bench.transaction(), start))
     mend = bench.begin(ClockDrift(ppm=ppm))
-    later(bench, hours=100)
+    bench.later(hours=100)
     wrong_ms = 100 * HOUR * ppm // 1000
     assert bench.ask(GetTime()).unix_milliseconds == start + 100 * HOUR * 1000 + wrong_ms
     mend()
-    later(bench, hours=1)
+    bench.later(hours=1)
     assert bench.ask(GetTime()).unix_milliseconds == start + 101 * HOUR * 1000 + wrong_ms
 
 
@@ -244,7 +217,7 @@ def test_a_brown_out_ends_the_session_and_boots_the_device(running):
 
 
 def test_faults_laid_over_each_other_end_in_any_order(running):
-    programmed, verdict = delivered(running), measured(running, CATHODE).verdict
+    programmed, verdict = running.delivered(), running.measured(CATHODE).verdict
     running.advance(5)
     faults = (
         LeadOpen(contact=CATHODE),
@@ -260,12 +233,12 @@ def test_faults_laid_over_each_other_end_in_any_order(running):
         for place in order:
             ends[place]()
         running.advance(5)
-        assert (delivered(running), running.device.board.flash) == (programmed, flash)
-    assert measured(running, CATHODE).verdict is verdict
+        assert (running.delivered(), running.device.board.flash) == (programmed, flash)
+    assert running.measured(CATHODE).verdict is verdict
 
 
 def test_what_ends_a_fault_can_be_pickled_with_its_device(running):
-    programmed = delivered(running)
+    programmed = running.delivered()
     ipg = VirtualIpg(running.firmware)
     undos = [
         fault.begin(ipg, running.now, Random(1))
@@ -273,11 +246,11 @@ def test_what_ends_a_fault_can_be_pickled_with_its_device(running):
     ]
     firmware, again = pickle.loads(pickle.dumps((running.firmware, undos)))
     running.firmware = firmware
-    assert delivered(running) == 0
+    assert running.delivered() == 0
     for undo in again:
         undo(running.now)
     running.advance(5)
-    assert delivered(running) == programmed
+    assert running.delivered() == programmed
 
 
 # As a plan has them

@@ -11,12 +11,11 @@ from ipg_emulator.faults.leads import ImpedanceDrift, LeadBreach, LeadIntermitte
 from ipg_emulator.surroundings import Surroundings
 from ipg_protocol import Role, State
 from ipg_protocol.commands.log import FaultRaised
-from ipg_protocol.commands.measurement import ImpedanceVerdict, MeasureImpedance, ReadImpedance
+from ipg_protocol.commands.measurement import ImpedanceVerdict
 from ipg_protocol.commands.programs import CASE_CONTACT
 from ipg_protocol.commands.sensing import RecordEcap
 from ipg_protocol.commands.session import OpenSession
 from ipg_protocol.commands.therapy import (
-    ReadTherapy,
     StartTherapy,
 )
 from ipg_protocol.vocabulary import FaultCode
@@ -26,53 +25,28 @@ CATHODE = 3
 """Of the program that the device leaves the factory with."""
 
 
-def delivered(bench):
-    return bench.ask(ReadTherapy(0)).delivered_microamps
-
-
-def measured(bench, cathode, anode=CASE_CONTACT):
-    started = bench.ask(MeasureImpedance(cathode, anode))
-    bench.advance(started.duration_ms / 1000)
-    (row,) = bench.ask(ReadImpedance(0)).rows
-    return row
-
-
 def ohms(bench, cathode, anode=CASE_CONTACT):
-    return measured(bench, cathode, anode).ohms
-
-
-def later(bench, hours):
-    """Let hours pass, and open a session again."""
-    bench.advance(hours * HOUR)
-    bench.open(nonce=bench.transaction())
-
-
-@pytest.fixture
-def running(bench):
-    bench.ask(StartTherapy(bench.transaction()))
-    bench.advance(5)
-    assert bench.device.state is State.THERAPY
-    return bench
+    return bench.measured(cathode, anode).ohms
 
 
 def test_an_open_lead_delivers_nothing_and_measures_open_until_it_is_mended(running):
-    programmed = delivered(running)
+    programmed = running.delivered()
     mend = running.begin(LeadOpen(contact=CATHODE))
-    assert delivered(running) == 0
-    assert measured(running, CATHODE).verdict is ImpedanceVerdict.OPEN
+    assert running.delivered() == 0
+    assert running.measured(CATHODE).verdict is ImpedanceVerdict.OPEN
     mend()
-    assert measured(running, CATHODE).verdict is ImpedanceVerdict.OK
+    assert running.measured(CATHODE).verdict is ImpedanceVerdict.OK
     running.advance(5)
-    assert delivered(running) == programmed > 0
+    assert running.delivered() == programmed > 0
 
 
 def test_a_short_lead_latches_a_fault_when_it_is_measured(running):
     mend = running.begin(LeadShort(contact=CATHODE))
-    assert measured(running, CATHODE).verdict is ImpedanceVerdict.SHORT
+    assert running.measured(CATHODE).verdict is ImpedanceVerdict.SHORT
     assert [(event.fault, event.contact) for event in running.happened(FaultRaised)] == [(FaultCode.SHORT_CIRCUIT, CATHODE)]
     assert running.device.state is State.FAULT
     mend()
-    assert measured(running, CATHODE).verdict is ImpedanceVerdict.OK
+    assert running.measured(CATHODE).verdict is ImpedanceVerdict.OK
 
 
 def test_a_breach_takes_the_impedance_down_to_less_than_its_shunt(bench):
@@ -84,19 +58,19 @@ def test_a_breach_takes_the_impedance_down_to_less_than_its_shunt(bench):
 
 
 def test_an_intermittent_lead_is_open_in_its_postures(running):
-    programmed, world = delivered(running), Surroundings(running.firmware)
+    programmed, world = running.delivered(), Surroundings(running.firmware)
     mend = running.begin(LeadIntermittent(contact=CATHODE, postures=("walking",)))
-    assert delivered(running) == programmed
+    assert running.delivered() == programmed
     world.take_posture("walking", running.now)
-    assert delivered(running) == 0
+    assert running.delivered() == 0
     mend()
-    assert delivered(running) == programmed
+    assert running.delivered() == programmed
 
 
 def test_drift_makes_a_contact_s_impedance_grow_by_the_hour(bench):
     one, other = ohms(bench, CATHODE), ohms(bench, CATHODE + 1)
     mend = bench.begin(ImpedanceDrift(contact=CATHODE, ohms_per_hour=200))
-    later(bench, hours=5)
+    bench.later(hours=5)
     assert ohms(bench, CATHODE) == pytest.approx(one + 1000, rel=0.05)
     assert ohms(bench, CATHODE + 1) == pytest.approx(other, rel=0.05)
     mend()
@@ -104,15 +78,15 @@ def test_drift_makes_a_contact_s_impedance_grow_by_the_hour(bench):
 
 
 def test_drift_of_all_contacts_ends_in_the_limit_of_compliance(running):
-    programmed, between = delivered(running), ohms(running, 2, 4)
+    programmed, between = running.delivered(), ohms(running, 2, 4)
     running.advance(5)
     running.begin(ImpedanceDrift(ohms_per_hour=500))
-    later(running, hours=2)
+    running.later(hours=2)
     assert ohms(running, 2, 4) == pytest.approx(between + 2 * 1000, rel=0.05)
-    later(running, hours=8)
-    assert measured(running, 2, 4).verdict is ImpedanceVerdict.OPEN
+    running.later(hours=8)
+    assert running.measured(2, 4).verdict is ImpedanceVerdict.OPEN
     running.advance(5)
-    assert 0 < delivered(running) < programmed
+    assert 0 < running.delivered() < programmed
 
 
 def test_migration_takes_the_ecap_away_and_leaves_the_impedance(make_bench):

@@ -10,7 +10,7 @@ from ipg_emulator.faults.firmware import Hung, StuckState, WatchdogReset
 from ipg_emulator.firmware.configuration import areas_checksum
 from ipg_emulator.firmware.states import TRANSITIONS
 from ipg_emulator.surroundings import Surroundings
-from ipg_protocol import Kind, Role, State, Status, decode_reply, encode_frame, request_frame
+from ipg_protocol import Role, State, Status, encode_frame, request_frame
 from ipg_protocol.commands.link import GetStatus, Ping, Pong, Reset, ResetCause, ResetHappened, SelfTest
 from ipg_protocol.commands.measurement import ALL_CONTACTS, MeasureImpedance
 from ipg_protocol.commands.programs import (
@@ -31,37 +31,6 @@ from ipg_protocol.commands.therapy import (
     StopTherapy,
     TherapyStateChanged,
 )
-
-
-def pings(bench, *tokens):
-    """Send PINGs at once; the tokens of those that are answered at once."""
-    for token in tokens:
-        bench.firmware.receive(encode_frame(request_frame(Ping(token), token)), bench.now)
-    return answered(bench)
-
-
-def answered(bench):
-    """The tokens of the PINGs answered since the last look."""
-    replies = [decode_reply(frame).body for frame in bench.frames() if frame.kind is Kind.RESPONSE]
-    return [body.token for body in replies if isinstance(body, Pong)]
-
-
-def wait(bench, seconds):
-    """Let time pass, and leave what the device says meanwhile to be read."""
-    end_at = bench.now + round(seconds * 1_000_000)
-    while (at := bench.firmware.wake_at()) is not None and at <= end_at:
-        bench.now = max(bench.now, at)
-        bench.firmware.wake(bench.now)
-    bench.now = end_at
-    bench.firmware.wake(end_at)
-
-
-@pytest.fixture
-def running(bench):
-    bench.ask(StartTherapy(bench.transaction()))
-    bench.advance(5)
-    assert bench.device.state is State.THERAPY
-    return bench
 
 
 def output(bench):
@@ -90,13 +59,13 @@ def test_a_watchdog_reset_boots_on_what_was_stored_and_names_its_cause(running):
 def test_a_hung_device_answers_nothing_and_goes_on_delivering_until_its_watchdog_bites(running):
     programmed = output(running)
     running.begin(Hung(watchdog_ms=800))
-    assert pings(running, 1) == []
-    wait(running, 0.799)
-    assert (pings(running, 2), output(running)) == ([], programmed)
-    wait(running, 0.001)
+    assert running.pings(1) == []
+    running.wait(0.799)
+    assert (running.pings(2), output(running)) == ([], programmed)
+    running.wait(0.001)
     assert (running.device.state, output(running)) == (State.BOOT, 0)
-    wait(running, 0.1)
-    assert pings(running, 3) == [3]
+    running.wait(0.1)
+    assert running.pings(3) == [3]
     assert running.device.boot_cause is ResetCause.WATCHDOG
 
 
@@ -113,11 +82,11 @@ def test_a_device_whose_hang_ends_before_its_watchdog_bites_does_late_what_was_d
     boots = running.ask(GetStatus()).boot_counter
     running.ask(StopTherapy(StopMode.RAMP))
     go_on = running.begin(Hung(watchdog_ms=60_000))
-    assert pings(running, 1, 2) == []
-    wait(running, 20)
-    assert (answered(running), running.device.state) == ([], State.RAMPING)
+    assert running.pings(1, 2) == []
+    running.wait(20)
+    assert (running.answered(), running.device.state) == ([], State.RAMPING)
     go_on()
-    assert answered(running) == [1, 2]
+    assert running.answered() == [1, 2]
     assert running.device.state is State.IDLE
     status = running.ask(GetStatus())
     assert (status.state, status.boot_counter) == (State.IDLE, boots)
@@ -160,14 +129,14 @@ def test_power_that_goes_while_a_device_hangs_ends_the_hang(make_bench):
     bench.advance(1)
     world.worn_disc(True, bench.now)
     bench.advance(1)
-    assert pings(bench, 1) == [1]
+    assert bench.pings(1) == [1]
     assert bench.device.boot_cause is ResetCause.POWER_RESTORED
 
 
 def test_a_self_test_under_way_is_answered_late_by_a_device_that_hung(bench):
     assert bench.send(request_frame(SelfTest(), 40)) == []
     go_on = bench.begin(Hung(watchdog_ms=60_000))
-    wait(bench, 5)
+    bench.wait(5)
     assert bench.frames() == []
     go_on()
     assert [frame.request_id for frame in bench.frames()] == [40]
@@ -248,7 +217,7 @@ def test_a_device_stuck_in_any_state_answers_every_request_and_can_be_let_go(mak
         _ask_something(bench, chance)
         if step == 100:
             let_go()
-    assert pings(bench, 7) == [7]
+    assert bench.pings(7) == [7]
 
 
 def _ask_something(bench, chance):

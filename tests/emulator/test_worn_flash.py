@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from ipg_emulator.faults.board import (
     FlashWorn,
 )
@@ -26,14 +25,6 @@ CATHODE = 3
 
 def delivered(bench):
     return bench.ask(ReadTherapy(0)).delivered_microamps
-
-
-@pytest.fixture
-def running(bench):
-    bench.ask(StartTherapy(bench.transaction()))
-    bench.advance(5)
-    assert bench.device.state is State.THERAPY
-    return bench
 
 
 def select(bench, program):

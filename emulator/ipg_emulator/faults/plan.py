@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from itertools import starmap
 from typing import Any, cast
@@ -12,6 +11,7 @@ import msgspec
 
 from ipg_emulator.faults import board, firmware, leads, line, reply
 from ipg_emulator.faults.fault import FAULTS, Fault, FaultError, When, check_name
+from ipg_emulator.toml_file import read_toml
 
 __all__ = ["KINDS", "FaultError", "FaultPlan", "fault_from", "load_plan", "plan_from"]
 
@@ -33,13 +33,7 @@ def load_plan(path: str | os.PathLike[str]) -> FaultPlan:
     Raises:
         FaultError: it cannot be read, or names the fault by its number and kind, what is wrong with it, and what is allowed.
     """
-    try:
-        with open(path, "rb") as file:
-            data = tomllib.load(file)
-    except OSError as error:
-        raise FaultError(f"{os.fspath(path)}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FaultError(f"{os.fspath(path)}: it is not TOML: {error}") from None
+    data = read_toml(path, FaultError)
     try:
         return plan_from(data)
     except FaultError as error:

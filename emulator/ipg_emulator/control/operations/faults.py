@@ -16,7 +16,7 @@ from ipg_emulator.virtual import Subject, VirtualIpg
 if TYPE_CHECKING:
     AnyFault = Fault
 else:
-    AnyFault = Union[tuple(every_kind().values())]  # noqa: UP007
+    AnyFault = Union[tuple(every_kind().values())]  # noqa: UP007 - it is made of what is declared
 
 Number = Annotated[int, msgspec.Meta(ge=1, description="the number of the fault")]
 
