@@ -36,7 +36,7 @@ pictures: $(INSTALLED) ## draw the pictures of the README anew
 	@$(BIN)/ipg-emulator plot battery --model drg-primary -o docs/longevity.png
 	@$(BIN)/ipg-emulator plot ecap --model scs-closed-loop --loop-only -o docs/closed-loop.png
 
-soak: $(INSTALLED) ## the long campaigns: every bit error, 100 million mutated frames, a million changes over a bad link
+soak: $(INSTALLED) ## the long campaigns: every bit error, 100 million mutated frames, a million changes over a bad link, the suite over slow ones
 	@set -e; for campaign in $$(grep -l __main__ tests/campaigns/*.py); do echo "== $$campaign"; $(BIN)/python $$campaign; done
 
 fuzz: $(INSTALLED) ## fuzz receiver, messages and devices, guided by coverage: SECONDS of each (60)

@@ -129,6 +129,10 @@ class Handle:
         """The charger is laid over the implant, moved, or (0) taken away."""
         self.ask(ops.PlaceCharger(coupling_permille))
 
+    def battery(self, tier: str) -> None:
+        """The cell is at a tier's level: OK, LOW, ERI or EOS. The device finds out when it next checks its battery."""
+        self.ask(ops.SetBattery(tier))
+
     def worn_disc(self, present: bool) -> None:
         """The disc that feeds the device is put on, or lifted."""
         self.ask(ops.WearDisc(present))
@@ -136,6 +140,10 @@ class Handle:
     def replace_battery(self) -> None:
         """A new cell is put in; the device boots on it."""
         self.ask(ops.ReplaceBattery())
+
+    def brown_out(self) -> None:
+        """The supply gives way for a moment: the device boots on what it has stored."""
+        self.ask(ops.GiveWay())
 
     def cut_power(self) -> None:
         """The supply is gone, until `restore_power`."""

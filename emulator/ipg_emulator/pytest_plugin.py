@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ipg_emulator.testing.wanted import Wanted
 
 MARKER = """\
-ipg(model, seed, faults, time, transport, devices, vid, pid): the virtual device that the test's fixtures are to give; \
+ipg(model, seed, faults, defects, time, transport, devices, vid, pid): the virtual device that the test's fixtures give; \
 transport is in-process, pty, tcp or rfc2217, time is paced, real, manual or a factor"""
 SECTION = "virtual IPG"
 

@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ipg_protocol.commands.link import ResetCause
+from ipg_protocol.vocabulary import BatteryTier
+
 from ipg_emulator.board.assembly import VirtualBoard
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.model import Supply
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from ipg_emulator.virtual import Subject
 
 PERFECT_COUPLING_PERMILLE = 1000
+OK_DEPTH_PERMILLE = 300
+"""The depth of discharge of a cell that is set to OK: every model's is far above its thresholds there, and not full."""
 
 
 class SurroundingsError(ValueError):
@@ -106,6 +111,23 @@ class Surroundings:
 
     # The supply
 
+    def battery(self, tier: BatteryTier, now: int) -> None:
+        """The cell is at another level at once, which the device finds out when it next checks its battery.
+
+        LOW, ERI and EOS: where its voltage, under the load of the moment, has just come down to the tier's.
+
+        Raises:
+            SurroundingsError: the device has no battery.
+        """
+        model = self._firmware.model
+        if model.battery.supply is Supply.MAINS:
+            raise SurroundingsError(f"{model.name} has no battery: it lives on mains")
+        self._firmware.wake(now)
+        threshold = model.battery.threshold_millivolts.get(tier)
+        depth = OK_DEPTH_PERMILLE if threshold is None else self._board.power.depth_at(threshold, now)
+        self._board.discharge_to(depth, now)
+        self._firmware.board_changed(now)
+
     def worn_disc(self, present: bool, now: int) -> None:
         """The disc that feeds the device is put on, or lifted: without it the device is dead.
 
@@ -117,6 +139,11 @@ class Surroundings:
             self._firmware.power_restored(now)
         else:
             self._firmware.power_lost(now)
+
+    def brown_out(self, now: int) -> None:
+        """The supply gives way for a moment: the device dies on the spot, and boots on what it has stored."""
+        self._firmware.wake(now)
+        self._firmware.fail(ResetCause.BROWN_OUT, now)
 
     def cut_power(self, now: int) -> None:
         """The supply is gone, whatever it is: all stops at once."""
@@ -175,8 +202,14 @@ class PresentSurroundings:
     def charger(self, coupling_permille: int) -> None:
         self._happen(Surroundings.charger, coupling_permille)
 
+    def battery(self, tier: BatteryTier) -> None:
+        self._happen(Surroundings.battery, tier)
+
     def worn_disc(self, present: bool) -> None:
         self._happen(Surroundings.worn_disc, present)
+
+    def brown_out(self) -> None:
+        self._happen(Surroundings.brown_out)
 
     def cut_power(self) -> None:
         self._happen(Surroundings.cut_power)

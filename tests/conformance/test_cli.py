@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
+import select
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from ipg_conformance import CASES
-from ipg_conformance.case import Failure, expect_recommended
+from ipg_conformance import CASES, open_port
 from ipg_conformance.cli import main, parser
 from ipg_conformance.cli.target import allowed as allowed_of
 from ipg_conformance.cli.target import repeat_command
 from ipg_conformance.device import Device
+from ipg_conformance.expect import Failure, expect_recommended
 from ipg_conformance.permission import EVERYTHING, NOTHING, Permission
 from ipg_conformance.report import read_report
 from ipg_conformance.verdict import ExitCode
@@ -29,6 +32,30 @@ def test_run_of_nothing_is_not_conformant(capsys: pytest.CaptureFixture[str]) ->
     assert "no case begins with NO-SUCH-CASE" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["FRM/EMPTY", "frm/cut"], ["FRM/EMPTY", ""]])
+def test_word_with_which_no_case_begins_is_wrong_usage_beside_one_with_which_some_do(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--target", "emulator", "--only", *words]) == 2
+    assert f"no case begins with {words[1] or 'nothing'}; see: ipg-conformance list" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--target", " "], "argument --target: it is empty: name a port, a pyserial URL, or 'emulator'"),
+        (["--target", "socket://bench"], "argument --target: 'socket://bench' is not of the form socket://HOST:PORT"),
+        (["--target", URL, "--profile", "slow"], "argument --profile: invalid choice: 'slow'"),
+        (["--target", URL, "--seed", "x"], "argument --seed: invalid int value: 'x'"),
+    ],
+)
+def test_wrong_argument_is_told_in_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main(["run", *words])
+    assert exit_info.value.code == ExitCode.USAGE
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"ipg-conformance run: error: {said}")
+
+
 def test_run_without_an_applicable_case_is_not_conformant(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--target", URL, "--only", "IMP/SHORT"]) == 2
     assert "NOTHING APPLICABLE core 1.0: 0 pass, 0 fail, 2 n/a; 0/" in capsys.readouterr().out
@@ -39,12 +66,37 @@ def test_unknown_model_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> Non
     assert "unknown model 'nope'; known: dbs-primary, dbs-rechargeable, drg-primary" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("target", ["/no/such/port", "ipg://no-such-model", "socket://127.0.0.1:1", "nonsense://"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/no/such/port",
+        "ipg://no-such-model",
+        "ipg://tens?seed=x",
+        "ipg://tens?seed=1&seed=2",
+        "socket://127.0.0.1:1",
+        "nonsense://",
+    ],
+)
 def test_port_that_cannot_be_opened(target: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--target", target, "--only", "FRM"]) == 3
     said = capsys.readouterr().err
     assert said.startswith(f"ipg-conformance: {target}: ")
     assert len(said.splitlines()) == 1
+
+
+def test_port_that_another_program_has_open_is_told_and_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    ours, theirs = os.openpty()
+    name = os.ttyname(theirs)
+    port = open_port(name)
+    try:
+        assert main(["run", "--target", name, "--only", "FRM"]) == 3
+        assert capsys.readouterr().err == f"ipg-conformance: {name}: cannot be opened: another program has it open\n"
+        assert select.select([ours], [], [], 0)[0] == []
+        port.close()
+        open_port(name).close()
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_model_goes_with_the_emulator_only() -> None:
@@ -68,9 +120,9 @@ def test_failure_shows_requirement_expected_got_and_exchange(
     printed = capsys.readouterr().out
     assert "FAIL THR/STOP/BV-02/IMMEDIATE  REQ-THR-002" in printed
     assert "REQ-THR-002: STOP_THERAPY MUST be accepted in every state" in printed
-    assert "expected: OK, TherapyState" in printed
-    assert "got:      NO_SESSION BootDetail(boot_counter=1)" in printed
-    assert "payload:  byte 0 is 04, and had to be 00" in printed
+    assert "expected: OK\n" in printed
+    assert "got:      NO_SESSION boot_counter=1\n" in printed
+    assert "bytes:    byte 0 is 04, and had to be 00" in printed
     assert "> 00 06 11 01 02 03" in printed
     assert " [04] " in printed
     assert f"ipg-conformance run --target '{URL}' --seed 1 --only THR/STOP/BV-02/IMMEDIATE" in printed
@@ -104,6 +156,14 @@ def test_explain_tells_the_requirement_the_steps_and_what_is_needed(capsys: pyte
     assert "  3. device.ask(CloseSession())\n" in said
 
 
+def test_explain_tells_what_the_functions_do_that_the_steps_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "THR/STOP/LT-02"]) == 0
+    _, _, words = capsys.readouterr().out.partition("\nWords:\n")
+    assert "  expect: Fail unless the two are equal.\n" in words
+    assert "  device.ask: Send a request that must be accepted, and return its answer.\n" in words
+    assert "  case: " not in words
+
+
 def test_explain_of_a_requirement_names_its_cases(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "REQ-THR-002"]) == 0
     said = capsys.readouterr().out
@@ -122,9 +182,19 @@ def test_every_case_can_be_explained(capsys: pytest.CaptureFixture[str]) -> None
         assert "\n  1. " in capsys.readouterr().out.partition("\nSteps")[2], name
 
 
-def test_explain_of_what_is_not_there_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "THR/STOP"]) == 2
-    assert "there is no case or requirement THR/STOP; did you mean one of " in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("THR/STOP", r"THR/STOP; did you mean one of \d+ such as THR/STOP/BV-01[^ ]*\?"),
+        ("frm/cut/bv-01", r"frm/cut/bv-01; did you mean FRM/CUT/BV-01\?"),
+        ("REQ-THR", r"REQ-THR; did you mean one of \d+ such as REQ-THR-001\?"),
+        ("REQ-BAT-099", r"REQ-BAT-099; did you mean .*REQ-BAT-00.\?"),
+        ("nonsense", "nonsense; see: ipg-conformance list"),
+    ],
+)
+def test_explain_of_what_is_not_there_is_wrong_usage(name: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", name]) == 2
+    assert re.fullmatch(f"ipg-conformance: there is no case or requirement {said}\n", capsys.readouterr().err)
 
 
 def reports(folder: Path, *more: str) -> int:
@@ -196,11 +266,31 @@ def test_folder_that_cannot_be_made_is_told_before_the_run(tmp_path: Path, capsy
     assert captured.err.startswith(f"ipg-conformance: cannot write {tmp_path / 'file/out'}: ")
 
 
-def test_verdict_is_printed_though_the_report_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "--target", URL, "--only", "FRM/EMPTY", "--junit", str(tmp_path / "no/junit.xml")]) == 2
+@pytest.mark.parametrize(("place", "why"), [(".", "Is a directory"), ("no/junit.xml", "No such file or directory")])
+def test_file_that_cannot_be_written_is_told_before_the_run(
+    place: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--target", URL, "--only", "FRM/EMPTY", "--junit", str(tmp_path / place)]) == 2
+    assert capsys.readouterr() == ("", f"ipg-conformance: cannot write {tmp_path / place}: {why}\n")
+
+
+def test_verdict_is_printed_though_the_report_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--target", URL, "--only", "FRM/EMPTY", "--junit", "/dev/full"]) == 2
     captured = capsys.readouterr()
     assert captured.out.splitlines()[-1].startswith("CONFORMANT core 1.0: 3 pass")
-    assert captured.err.startswith("ipg-conformance: cannot write ")
+    assert captured.err == "ipg-conformance: cannot write /dev/full: No space left on device\n"
+
+
+def test_report_goes_into_a_pipe_and_the_pipe_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert main(["run", "--target", URL, "--only", "FRM/EMPTY", "--junit", str(pipe)]) == 0
+        assert os.read(reader, 100).startswith(b"<?xml")
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
 
 
 @pytest.mark.parametrize(

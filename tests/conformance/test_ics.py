@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from ipg_conformance import Conditions, Profile, Result, Verdict, open_port, run_cases, tester
-from ipg_conformance.case import CASES, Inconclusive, OutOfReach
+from ipg_conformance.case import CASES
 from ipg_conformance.cli import main
 from ipg_conformance.device import Device
+from ipg_conformance.expect import Inconclusive, OutOfReach
 from ipg_conformance.ics import Statement, StatementError, feature_name, read_statement
 from ipg_conformance.inputs import CommandInputs, PortInputs, Switch, inputs_of
 from ipg_conformance.runner import select
@@ -86,6 +87,12 @@ def test_capability_that_is_not_as_declared_fails(before: str, after: str, named
     result = declared(tmp_path, changed.replace(before, after))["ICS/CAPABILITIES/BV-01"]
     assert result.verdict is Verdict.FAIL
     assert named in result.what
+
+
+def test_statement_that_declares_no_row_leaves_none_undeclared(tmp_path: Path) -> None:
+    row = CapabilityRow(Capability.PROGRAM_SLOTS, 0, 0, 8, 1)
+    assert statement(tmp_path, "[device]\nmodel = 'x'").undeclared([row]) == []
+    assert statement(tmp_path, "[capabilities]\nCHECKPOINTS = 2").undeclared([row]) == [row]
 
 
 def test_declaration_is_compared_before_anything_else() -> None:
@@ -202,5 +209,12 @@ def test_loss_of_power_is_tested_where_the_port_can_bring_it(model: str) -> None
 
 
 def test_magnet_that_stops_is_tested_where_the_port_can_bring_it() -> None:
-    cases = [case for case in CASES.values() if case.feature == "MAG"]
+    cases = [case for case in CASES.values() if case.id.startswith(("MAG/HOLD", "MAG/MRI"))]
     assert {result.verdict for result in run_cases(open_port(URL), cases)} == {Verdict.PASS}
+
+
+def test_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "ics.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(StatementError, match=r"ics\.toml: it is no text in UTF-8$"):
+        read_statement(path)

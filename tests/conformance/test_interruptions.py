@@ -8,19 +8,26 @@ import sys
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ipg_conformance import CASES, Port, Profile, Result, Unreachable, Verdict, open_port, run_cases, tester
-from ipg_conformance.case import Failure
 from ipg_conformance.cli import main
 from ipg_conformance.cli.interruption import in_order
+from ipg_conformance.cli.running import NOT_STOPPED
 from ipg_conformance.device import Device
+from ipg_conformance.expect import Failure
+from ipg_conformance.report import read_report
 from ipg_conformance.runner import select
-from ipg_protocol import EVENT_OF, Frame, Kind, State, encode_frame
+from ipg_emulator.firmware.dispatch import HANDLERS, Context
+from ipg_emulator.firmware.refusal import Refused
+from ipg_protocol import EVENT_OF, Frame, Kind, State, Status, encode_frame
 from ipg_protocol.commands.link import DeviceStatus, GetStatus
 from ipg_protocol.commands.log import LogCode, ReadLog
 from ipg_protocol.commands.modes import MagnetChanged
+from ipg_protocol.commands.therapy import StopTherapy
+from ipg_protocol.refusal import StateDetail
 
 URL = "ipg://scs-rechargeable?seed=1"
 EMULATOR = [sys.executable, "-m", "ipg_emulator", "run", "--model", "scs-rechargeable", "--seed", "1"]
@@ -140,6 +147,27 @@ class Flooding(Passing):
         return super().read(size) + flood
 
 
+class Babbling:
+    """No device: an event each millisecond, and never an answer. Its time passes as it is read."""
+
+    def __init__(self) -> None:
+        self.timeout: float | None = None
+        self.in_waiting = 0
+        self._events = 0
+
+    def monotonic(self) -> float:
+        return self._events / 1000
+
+    def read(self, size: int = 1, /) -> bytes:
+        self._events += 1
+        return encode_frame(Frame(Kind.EVENT, EVENT_OF[MagnetChanged].opcode, self._events, b"\1"))[: max(size, 64)]
+
+    def write(self, data: bytes, /) -> int:
+        return len(data)
+
+    def close(self) -> None: ...
+
+
 def told(port: Port, only: list[str]) -> tuple[list[Result], Exception | None]:
     """What a run's listener heard, and what ended the run."""
     heard: list[Result] = []
@@ -156,7 +184,7 @@ def state(port: Port) -> State:
     return body.state
 
 
-@pytest.mark.parametrize("writes", [3, 10, 40])
+@pytest.mark.parametrize("writes", [13, 20, 40])
 def test_case_in_which_the_device_goes_away_is_inconclusive_and_the_last(writes: int) -> None:
     heard, error = told(Vanishing(writes), ["THR/STOP"])
     assert isinstance(error, Unreachable)
@@ -183,8 +211,8 @@ def test_line_that_stalls_in_the_middle_of_a_frame_loses_nothing() -> None:
     assert {result.verdict for result in heard} == {Verdict.PASS}
 
 
-def test_device_that_answers_after_a_second_fails_and_is_not_waited_for_without_end() -> None:
-    port = Late(1.5)
+def test_device_that_answers_after_two_seconds_fails_and_is_not_waited_for_without_end() -> None:
+    port = Late(2.0)
     heard, error = told(port, ["THR/STOP", "IDN"])
     assert error is None
     assert {result.verdict for result in heard} <= {Verdict.FAIL}
@@ -205,12 +233,31 @@ def test_silent_device_is_told_to_stop() -> None:
     assert state(port.device) is State.IDLE
 
 
+def test_device_that_refuses_to_stop_is_not_taken_for_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: StopTherapy, __: Context) -> None:
+        raise Refused(Status.WRONG_STATE, StateDetail(State.THERAPY))
+
+    said: list[bool] = []
+    chosen = select(Profile.FULL, ["FRM/DELIMITERS"])
+    run_cases(open_port(URL), chosen, on_leaving=said.append)
+    monkeypatch.setitem(HANDLERS, StopTherapy, refused)
+    run_cases(open_port(URL), chosen, on_leaving=said.append)
+    assert said == [True, False]
+
+
 @pytest.mark.parametrize(("step", "first"), [(0, 77), (0, 0), (1, 1000)], ids=["the same event", "unnumbered", "ever new"])
 def test_device_that_floods_events_fails(step: int, first: int) -> None:
     heard, error = told(Flooding(step, first), ["FRM/DELIMITERS", "FRM/ANSWER", "EVT/NUMBER"])
     assert error is None
     assert Verdict.FAIL in {result.verdict for result in heard}
     assert Verdict.ERROR not in {result.verdict for result in heard}
+
+
+def test_device_that_does_nothing_but_send_events_is_not_waited_for_without_end() -> None:
+    port = Babbling()
+    with pytest.raises(Unreachable, match="bytes came, but no answer: 3 PINGs were sent"):
+        run_cases(port, select(Profile.QUICK, ["FRM"]))
+    assert port.monotonic() < 10
 
 
 def test_event_that_comes_too_often_fails_by_its_requirement() -> None:
@@ -229,7 +276,7 @@ def test_fault_of_a_case_is_an_error_and_the_next_one_runs(monkeypatch: pytest.M
         raise RuntimeError("a slip")
 
     monkeypatch.setitem(broken.__dict__, "function", wrong)
-    heard, _ = told(open_port(URL), ["THR/STOP/LT"])
+    heard, _ = told(open_port(URL), ["THR/STOP/LT-01", "THR/STOP/LT-02"])
     assert [result.verdict for result in heard] == [Verdict.PASS, Verdict.ERROR]
 
 
@@ -253,6 +300,15 @@ def test_run_of_which_the_device_goes_away_ends_with_3(
     assert said[-1].startswith("UNREACHABLE core 1.0: ")
     assert "not run" in said[-1]
     assert said[-2].startswith("ended early: the device went away: the port is gone: Input/output error")
+
+
+def test_run_on_a_device_that_falls_silent_says_that_therapy_may_be_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    spoiled(monkeypatch, Mute(60))
+    assert main(["run", "--target", URL, "--only", "THR", "--out", str(tmp_path)]) == 1
+    assert f"\n{NOT_STOPPED}\n" in capsys.readouterr().out
+    assert read_report(tmp_path / "report.json").run.notes == (NOT_STOPPED,)
 
 
 def test_run_that_failed_before_the_device_went_away_ends_with_1(
@@ -279,7 +335,7 @@ def test_run_with_a_fault_of_its_own_ends_with_5(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("a slip")
 
     monkeypatch.setitem(CASES["THR/STOP/LT-02"].__dict__, "function", wrong)
-    assert main(["run", "--target", URL, "--only", "THR/STOP/LT"]) == 5
+    assert main(["run", "--target", URL, "--only", "THR/STOP/LT-01", "THR/STOP/LT-02"]) == 5
     printed = capsys.readouterr().out
     assert "RuntimeError: a slip" in printed
     assert printed.splitlines()[-1].startswith("SUITE ERROR core 1.0: 1 pass, 0 fail, 0 n/a, 1 error; ")
@@ -296,7 +352,7 @@ def test_interrupted_run_tells_what_it_found_and_ends_with_130(
     port = Passing()
     monkeypatch.setattr(port, "close", lambda: None)
     spoiled(monkeypatch, port)
-    assert main(["run", "--target", URL, "--only", "THR/STOP/LT"]) == 130
+    assert main(["run", "--target", URL, "--only", "THR/STOP/LT-01", "THR/STOP/LT-02"]) == 130
     said = capsys.readouterr().out.splitlines()
     assert said[-2:] == [
         "ended early: interrupted",

@@ -1,7 +1,8 @@
-"""The full profile meets every command, state, role, event and refusal of the protocol that a host can bring about."""
+"""The full profile, with inputs beside the link, meets all commands, states, roles, events and refusals that there can be."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -9,10 +10,13 @@ from typing import Any, NamedTuple
 import pytest
 from ipg_conformance import Profile, open_port, run_cases
 from ipg_conformance.report.run import Verdict
+from ipg_conformance.requirements import specification
 from ipg_conformance.runner import select
-from ipg_protocol import CATALOGUE, EVENTS, FrameReader, Kind, Role, State, Status, decode_reply
+from ipg_protocol import CATALOGUE, EVENTS, FrameReader, Kind, Role, State, Status, decode_event, decode_reply
 from ipg_protocol.commands.link import DeviceStatus
+from ipg_protocol.commands.log import LogCode, LogPage
 from ipg_protocol.commands.session import Session
+from ipg_protocol.commands.therapy import TherapyStateChanged
 
 pytestmark = pytest.mark.timeout(120)
 """Whichever test comes first runs the cases on all devices, for the others too."""
@@ -23,36 +27,44 @@ DEVICES: dict[str, Sequence[str]] = {
     "scs-closed-loop?short=5": (),
     "scs-closed-loop?open=3": ("IMP", "THR", "MRI"),
     "tms": ("CMD",),
+    "scs-trial": ("USE",),
+    "tens": ("DOS/END", "HST"),
+    "pns-percutaneous": ("USE/PERIOD/BO",),
 }
 """Devices that have, between them, all that the protocol can name, and the cases to run on each: all where none are named."""
 
-BATTERY = "no command empties a battery"
-OUT_OF_REACH_STATES = {State.EOS: BATTERY}
-OUT_OF_REACH_EVENTS = {
-    "MAGNET_CHANGED": "no command brings a magnet",
-    "BATTERY_TIER_CHANGED": BATTERY,
-    "CHARGING_CHANGED": "no command brings a charger",
-}
 OUT_OF_REACH_STATUSES = {
-    Status.BATTERY_TOO_LOW: BATTERY,
-    Status.STORAGE_FAILED: "no command wears the storage out",
+    Status.STORAGE_FAILED: "nothing that a bench has wears the storage out",
     Status.COMPLIANCE: "no command of the catalogue is refused so",
+}
+HOURLY = "a device looks at its battery every hour or so, and this state passes within seconds"
+OUT_OF_REACH_CHANGES = {
+    (State.RAMPING, State.EOS): HOURLY,
+    (State.MEASURING, State.EOS): HOURLY,
+    (State.RAMPING, State.FAULT): "shorts are found by measurements, and the days of use do not end within a ramp",
+    (State.SUSPENDED, State.FAULT): "no device has both a use period and something that holds therapy off",
+}
+OUT_OF_REACH_IN_THE_LOG = {
+    LogCode.STORAGE_RECOVERED: "nothing that a bench has damages the storage",
+    LogCode.STORAGE_LOST: "nothing that a bench has damages the storage",
 }
 SESSION_FIRST = "it is allowed in every state but BOOT, which no session outlives"
 OUT_OF_REACH_REFUSALS = {
-    ("CLEAR_FAULT", Status.FAULT_LATCHED): "the use period takes days",
     ("ENTER_MRI_MODE", Status.SHORT_CIRCUIT): "a short latches a fault, and the state FAULT comes first",
     ("RECORD_ECAP", Status.UNSAFE_COMBINATION): "in its states a program is always selected",
 }
 
 
 class Met(NamedTuple):
-    """What was seen on a device: answers by command and status, states, roles and events."""
+    """What was seen on a device: answers by command and status, states, roles, events, changes of state and the log's codes."""
 
     answers: frozenset[tuple[str, Status]]
     states: frozenset[State]
     roles: frozenset[Role]
     events: frozenset[str]
+    changes: frozenset[tuple[State, State]]
+    """From which state to which other."""
+    logged: frozenset[LogCode]
 
 
 class Listening:
@@ -63,6 +75,7 @@ class Listening:
     def __init__(self, url: str) -> None:
         self._device: Any = open_port(url)
         self._reader = FrameReader()
+        self.surroundings = self._device.surroundings
         self.frames: list[Any] = []
         self.timeout: float | None = None
 
@@ -82,6 +95,9 @@ class Listening:
     def write(self, data: bytes, /) -> int:
         return int(self._device.write(data))
 
+    def advance(self, seconds: float) -> None:
+        self._device.advance(seconds)
+
     def close(self) -> None:
         self._device.close()
 
@@ -93,12 +109,15 @@ def met_on(device: str) -> Met:
     results = run_cases(port, select(Profile.FULL, DEVICES[device]))
     assert [result.case for result in results if result.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE)] == []
     responses = [frame for frame in port.frames if frame.kind is Kind.RESPONSE and frame.opcode in CATALOGUE]
+    events = [frame for frame in port.frames if frame.kind is Kind.EVENT]
     bodies = [decode_reply(frame).body for frame in responses]
     return Met(
         frozenset((CATALOGUE[frame.opcode].name, Status(frame.payload[0])) for frame in responses),
         frozenset(body.state for body in bodies if isinstance(body, DeviceStatus)),
         frozenset(body.role for body in bodies if isinstance(body, Session)),
-        frozenset(EVENTS[frame.opcode].name for frame in port.frames if frame.kind is Kind.EVENT),
+        frozenset(EVENTS[frame.opcode].name for frame in events),
+        frozenset((told.previous, told.state) for told in map(decode_event, events) if isinstance(told, TherapyStateChanged)),
+        frozenset(entry.code for body in bodies if isinstance(body, LogPage) for entry in body.rows),
     )
 
 
@@ -119,20 +138,38 @@ def test_every_command_is_accepted_once() -> None:
     assert accepted == {command.name for command in CATALOGUE.values()}
 
 
-def test_every_state_is_met_but_those_out_of_reach() -> None:
-    assert set(State) - met().states == set(OUT_OF_REACH_STATES)
+def test_every_state_is_met() -> None:
+    assert met().states == set(State)
 
 
 def test_every_role_is_met() -> None:
     assert met().roles == set(Role)
 
 
-def test_every_event_is_met_but_those_out_of_reach() -> None:
-    assert {event.name for event in EVENTS.values()} - met().events == set(OUT_OF_REACH_EVENTS)
+def changes_of_the_specification() -> set[tuple[State, State]]:
+    """The rows of its table of states, a row from any state being one from each that a RESET is taken in."""
+    rows = re.findall(r"^\| (any|[A-Z]+) \| [^|]+ \| ([A-Z]+) \|$", specification(), re.MULTILINE)
+    return {(State[first], State[last]) for first, last in rows if first != "any"}
+
+
+def test_every_change_of_state_in_the_specification_s_table_is_met() -> None:
+    assert changes_of_the_specification() - met().changes == OUT_OF_REACH_CHANGES.keys()
+
+
+def test_no_change_of_state_is_met_that_the_specification_does_not_have() -> None:
+    assert {(first, last) for first, last in met().changes - changes_of_the_specification() if last is not State.BOOT} == set()
+
+
+def test_everything_that_a_log_can_tell_is_met_but_what_is_out_of_reach() -> None:
+    assert set(LogCode) - met().logged == OUT_OF_REACH_IN_THE_LOG.keys()
+
+
+def test_every_event_is_met() -> None:
+    assert met().events == {event.name for event in EVENTS.values()}
 
 
 def reason_why_not(name: str, status: Status) -> str:
-    """Why no host can provoke a refusal of a command; empty if one can."""
+    """Why nobody can provoke a refusal of a command; empty if somebody can."""
     command = next(command for command in CATALOGUE.values() if command.name == name)
     if status is Status.WRONG_STATE and command.role is not None and set(State) - command.states == {State.BOOT}:
         return SESSION_FIRST

@@ -256,14 +256,15 @@ def test_a_failure_in_junit_says_requirement_expected_got_and_how_to_repeat_it()
 @pytest.mark.parametrize(
     ("expected", "got", "message"),
     [
-        ("a" * 200 + "1", "a" * 200 + "2", f"expected … {'a' * 30}1, got … {'a' * 30}2"),
+        ("a=0 " * 99 + "b=1 c=2", "a=0 " * 99 + "b=3 c=2", f"expected … {'a=0 ' * 10}b=1 c=2, got … {'a=0 ' * 10}b=3 c=2"),
+        ("a=0 " + "b=1 " * 99, "a=0 c=1", f"expected a=0 {'b=1 ' * 29}…, got a=0 c=1"),
         ("none", "b" * 500, f"expected none, got {'b' * 120} …"),
+        ("it is so", "no", "it is so: got no"),
     ],
 )
 def test_of_long_texts_a_failure_in_junit_says_where_they_differ(expected: str, got: str, message: str) -> None:
-    (failure,) = next(
-        iter(read_junit(make_run(make_result("FRM/PING/BV-02", Verdict.FAIL, expected=expected, got=got))))
-    ).result
+    result = make_result("FRM/PING/BV-02", Verdict.FAIL, what="it is so", expected=expected, got=got)
+    (failure,) = next(iter(read_junit(make_run(result)))).result
     assert failure.message.endswith(message)
 
 
@@ -541,7 +542,7 @@ def test_without_python_pcapng_all_else_is_written_and_one_line_says_so(
 
 def test_a_folder_that_is_a_file_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    with pytest.raises(CannotWrite, match=r"^cannot write .*taken: File exists$"):
+    with pytest.raises(CannotWrite, match=r"^cannot write .*taken: a file has that name$"):
         prepare_folder(tmp_path / "taken")
 
 
@@ -599,6 +600,14 @@ def test_two_reports_that_differ_in_times_only_do_not_differ(tmp_path: Path) -> 
     first = report_of(tmp_path, make_result("FRM/PING/BV-01"))
     second = report_of(tmp_path, make_result("FRM/PING/BV-01", seconds=9.0), started="2027-01-01T00:00:00Z", seconds=99.0)
     assert str(compare(first, second)) == "0 cases differ, 0 of them for the worse"
+
+
+def test_another_reason_for_the_same_failure_is_told_and_is_not_worse(tmp_path: Path) -> None:
+    before = report_of(tmp_path, make_result("FRM/PING/BV-02", Verdict.FAIL, what="the token"))
+    after = report_of(tmp_path, make_result("FRM/PING/BV-02", Verdict.FAIL, what="an answer within 1 s"))
+    difference = compare(before, after)
+    assert str(difference.changes[0]) == "same    FRM/PING/BV-02: FAIL -> FAIL  (an answer within 1 s)"
+    assert not difference.is_worse
 
 
 def test_another_firmware_and_a_failure_are_told(tmp_path: Path) -> None:

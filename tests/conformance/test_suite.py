@@ -17,6 +17,7 @@ from ipg_emulator.model import names
 from ipg_protocol import CATALOGUE, Frame, Kind, Reply, Request, State, Status, encode_frame
 from ipg_protocol.commands.link import DeviceStatus, GetStatus
 from ipg_protocol.commands.therapy import ReadLimits
+from ipg_protocol.wire import minimum_size
 
 URL = "ipg://scs-rechargeable?seed=1"
 
@@ -49,8 +50,13 @@ def test_every_case_says_what_it_shows() -> None:
 
 
 @pytest.mark.parametrize("name", [command.name for command in CATALOGUE.values()])
-def test_every_command_is_used_validly_and_with_wrong_payloads(name: str) -> None:
-    assert {f"CMD/VALID/BV-01/{name}", f"CMD/LENGTH/BI-01/{name}", f"CMD/LENGTH/BI-02/{name}"} <= CASES.keys()
+def test_every_command_is_used_validly_and_with_a_payload_too_long(name: str) -> None:
+    assert {f"CMD/VALID/BV-01/{name}", f"CMD/LENGTH/BI-02/{name}"} <= CASES.keys()
+
+
+def test_every_command_with_a_payload_is_used_with_less_of_it() -> None:
+    names = {command.name for command in CATALOGUE.values() if minimum_size(command.request)}
+    assert {case.removeprefix("CMD/LENGTH/BI-01/") for case in CASES if case.startswith("CMD/LENGTH/BI-01/")} == names
 
 
 def test_quick_profile_is_part_of_the_full_one() -> None:

@@ -7,26 +7,24 @@ from typing import Any
 
 import pytest
 from ipg_conformance import Case, Conditions, Need, Port, Profile, Result, Verdict, open_port, run_cases, tester
-from ipg_conformance.case import (
-    CASES,
+from ipg_conformance.case import CASES, case
+from ipg_conformance.device import Device
+from ipg_conformance.expect import (
     Failure,
     Inconclusive,
     NotApplicable,
     OutOfReach,
-    case,
     expect,
     expect_ok,
     expect_recommended,
     expect_refusal,
-    shown,
 )
-from ipg_conformance.device import Device
 from ipg_conformance.permission import Permission, needed_for
 from ipg_conformance.predicate import Predicate, has_commands, has_waveform, is_at_least, is_not_zero
 from ipg_conformance.runner import select
 from ipg_conformance.states import bring_to
 from ipg_conformance.verdict import ExitCode, conclusion, exit_code
-from ipg_protocol import Frame, FrameReader, Kind, Reply, ResponseFlag, State, Status
+from ipg_protocol import FrameReader, Kind, Reply, ResponseFlag, State, Status
 from ipg_protocol.commands.link import Capability, FactoryReset, GetStatus, Ping, Pong
 from ipg_protocol.commands.log import ReadCounters
 from ipg_protocol.commands.programs import Waveform
@@ -315,11 +313,6 @@ def kept(port: Port) -> tuple[object, ...]:
     device.open_session()
     counters = device.ask(ReadCounters())
     return device.status().revision, device.stored_areas(), counters.therapy_starts, counters.measurements
-
-
-def test_many_frames_are_shown_by_the_first_three() -> None:
-    frames = [Frame(Kind.REQUEST, 1, number, bytes(4)) for number in range(9)]
-    assert shown(frames) == "REQUEST 0 PING token=0; REQUEST 1 PING token=0; REQUEST 2 PING token=0; and 6 more"
 
 
 def test_run_leaves_a_device_that_it_prepared_in_idle() -> None:

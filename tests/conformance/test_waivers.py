@@ -93,3 +93,10 @@ def test_run_with_a_needless_waiver_fails(tmp_path: Path, capsys: pytest.Capture
 def test_run_with_a_wrong_file_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_with(tmp_path, "waiver = 1") == 2
     assert capsys.readouterr().err.startswith("ipg-conformance: ")
+
+
+def test_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "waivers.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(WaiverError, match=r"waivers\.toml: it is no text in UTF-8$"):
+        read_waivers(path, [], TODAY)

@@ -102,6 +102,12 @@ def test_device_boots_with_the_defect_and_says_what_it_is(name):
     assert DEFECTS[name].module in {module.__name__ for module in MODULES}
 
 
+@pytest.mark.parametrize("model", ["tdcs", "vns-external"])
+def test_device_of_any_model_boots_with_every_defect(model):
+    for name in DEFECTS:
+        assert build_device(load(model), altered_by=defects([name])).memory.boot_counter == 1
+
+
 def test_unknown_defect_is_refused_with_the_nearest_name():
     with pytest.raises(FaultError, match="no defect 'duplicate-execute'; did you mean duplicate-executed"):
         defects(["duplicate-execute"])

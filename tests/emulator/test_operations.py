@@ -22,6 +22,7 @@ from ipg_emulator.control.operations import (
     ExportSnapshot,
     GetState,
     GetTime,
+    GiveWay,
     HoldMagnet,
     InjectFault,
     ListFaults,
@@ -36,6 +37,7 @@ from ipg_emulator.control.operations import (
     ReplaceBattery,
     RestorePower,
     RestoreSnapshot,
+    SetBattery,
     Silences,
     TakePosture,
     TakeSnapshot,
@@ -48,7 +50,7 @@ from ipg_emulator.control.witness import EVENTS_KEPT, RECORDS_KEPT, REFUSALS_KEP
 from ipg_emulator.faults.fault import FAULTS, When
 from ipg_protocol import encode_frame, request_frame
 from ipg_protocol.command import EVENTS
-from ipg_protocol.commands.link import Alert, GetStatus, Ping
+from ipg_protocol.commands.link import Alert, GetStatus, Ping, ResetCause
 from ipg_protocol.commands.measurement import MeasureImpedance, ReadImpedance
 from ipg_protocol.commands.session import CloseSession, OpenSession
 from ipg_protocol.commands.therapy import SetAmplitude, TherapyStateChanged
@@ -79,9 +81,9 @@ def ask(watched: Any, operation: Operation[Any]) -> Any:
 
 def test_the_names_of_operations_are_fixed() -> None:
     """Scripts hold them: a name is added, and never changed."""
-    names = """advance break-lead charger clear-faults cough counters cut-power delivered describe events export-snapshot
-    faults inject log magnet mend-lead migrate posture refusals remove-fault replace-battery restore restore-power silences
-    snapshot snapshots state time trace wait-for worn-disc"""
+    names = """advance battery break-lead brown-out charger clear-faults cough counters cut-power delivered describe events
+    export-snapshot faults inject log magnet mend-lead migrate posture refusals remove-fault replace-battery restore
+    restore-power silences snapshot snapshots state time trace wait-for worn-disc"""
     assert sorted(OPERATIONS) == names.split()
 
 
@@ -182,6 +184,13 @@ def test_a_cough_and_a_charger_are_felt(make_watched: Any) -> None:
     assert ask(watched, WaitFor("CHARGING_CHANGED", after=0)).event.name == "CHARGING_CHANGED"
 
 
+@pytest.mark.parametrize("tier", ["LOW", "ERI", "EOS"])
+def test_a_battery_that_is_set_to_a_tier_is_found_there(watched: Any, tier: str) -> None:
+    ask(watched, SetBattery(tier))
+    ask(watched, Advance(4 * 3600.0))
+    assert ask(watched, GetState()).battery.tier == tier
+
+
 def test_without_power_the_device_is_silent_and_boots_when_it_is_back(watched: Any) -> None:
     ask(watched, CutPower())
     watched.send(Ping(1))
@@ -191,6 +200,14 @@ def test_without_power_the_device_is_silent_and_boots_when_it_is_back(watched: A
     ask(watched, Advance(1.0))
     assert watched.reply(Ping(2)).status is Status.OK
     assert ask(watched, GetState()).boot_counter == 2
+
+
+def test_a_supply_that_gives_way_for_a_moment_boots_the_device(watched: Any) -> None:
+    ask(watched, GiveWay())
+    ask(watched, Advance(1.0))
+    report = ask(watched, GetState())
+    assert (report.boot_counter, report.has_power) == (2, True)
+    assert watched.device.ipg.firmware.device.boot_cause is ResetCause.BROWN_OUT
 
 
 @pytest.mark.parametrize(
@@ -203,6 +220,7 @@ def test_without_power_the_device_is_silent_and_boots_when_it_is_back(watched: A
         (TakePosture("flying"), "posture: .*; allowed: prone, side, sitting, standing, supine, walking"),
         (BreakLead(1, "bent"), "break-lead: .*; allowed: breach, intermittent, open, short"),
         (PlaceCharger(2000), "charger: .*coupling_permille"),
+        (SetBattery("FULL"), "battery: .*; allowed: EOS, ERI, LOW, OK"),
         (RestoreSnapshot("none"), "there is no snapshot 'none'; there are: none"),
         (TakeSnapshot("a/b"), "snapshot: .*name"),
         (RemoveFault(3), "there is no fault 3; there is none"),
@@ -222,6 +240,11 @@ def test_what_cannot_be_is_refused_with_the_reason(watched: Any, operation: Oper
 def test_a_model_without_a_charger_says_so(make_watched: Any) -> None:
     with pytest.raises(OperationError, match="drg-primary has no charger"):
         ask(make_watched("drg-primary"), PlaceCharger())
+
+
+def test_a_model_without_a_battery_says_so(make_watched: Any) -> None:
+    with pytest.raises(OperationError, match="tms has no battery: it lives on mains"):
+        ask(make_watched("tms"), SetBattery("LOW"))
 
 
 def test_a_worn_disc_that_is_lifted_takes_the_power_with_it(make_watched: Any) -> None:

@@ -82,7 +82,10 @@ def test_of_two_markers_the_closer_one_wins_argument_by_argument() -> None:
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ({"modle": "tens"}, "ipg takes no argument 'modle'; there are model, seed, faults, time, transport, devices, vid, pid"),
+        (
+            {"modle": "tens"},
+            "ipg takes no argument 'modle'; there are model, seed, faults, defects, time, transport",
+        ),
         ({"transport": "usb"}, "ipg's transport is in-process or pty or tcp or rfc2217, not 'usb'"),
         ({"time": "fast"}, "ipg's time is real, paced, manual or a factor of real time from 0.001 to 1000000, not 'fast'"),
         ({"time": 1e9, "transport": "pty"}, "ipg's time is real, paced, manual or a factor of real time from 0.001 to 1000000"),
@@ -91,6 +94,10 @@ def test_of_two_markers_the_closer_one_wins_argument_by_argument() -> None:
         ({"seed": True}, "ipg's seed is a whole number, not True"),
         ({"time": True}, "ipg's time is real, paced, manual or a factor of real time from 0.001 to 1000000, not True"),
         ({"faults": LOST}, "ipg's faults is the path of a fault plan, or a list of faults, not "),
+        (
+            {"defects": "seven-answers-kept"},
+            "ipg's defects is a list of names; `ipg-emulator defects` prints them, not ",
+        ),
         ({"vid": 0x10000}, "ipg's vid is a number from 0 to 0xFFFF, not 65536"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
@@ -218,14 +225,21 @@ def test_faults_can_be_a_plan_in_a_file(transport: str, tmp_path: Path, ending: 
 
 
 @pytest.mark.parametrize("transport", ["in-process", "pty"])
+def test_a_device_has_the_defects_that_a_test_asks_for(transport: str, ending: ExitStack, nursery: Nursery) -> None:
+    ipg = lend_one(ending, nursery, transport=transport, defects=["identity-of-the-boot-before"])
+    assert ipg.client.run(procedures.identify()).boot_counter == ipg.device.state().boot_counter - 1
+
+
+@pytest.mark.parametrize("transport", ["in-process", "pty"])
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
         ({"model": "tense"}, "unknown model 'tense'; known: "),
         ({"faults": [{"fault": "reply-lots"}]}, "there is no fault 'reply-lots'; did you mean reply-lost"),
         ({"faults": "no-plan.toml"}, "no-plan.toml: No such file or directory"),
+        ({"defects": ["seven-answers"]}, "there is no defect 'seven-answers'; did you mean seven-answers-kept"),
     ],
-    ids=["model", "fault", "plan"],
+    ids=["model", "fault", "plan", "defect"],
 )
 def test_what_there_is_not_is_told_in_a_line(
     transport: str, asked: dict[str, Any], told: str, ending: ExitStack, nursery: Nursery

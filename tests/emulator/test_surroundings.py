@@ -7,7 +7,7 @@ import serial
 from ipg_emulator.board.assembly import build_board
 from ipg_emulator.faults import LeadFaultError
 from ipg_emulator.firmware import Firmware
-from ipg_emulator.model import load
+from ipg_emulator.model import Supply, load, names
 from ipg_emulator.patient import PostureError
 from ipg_emulator.surroundings import Surroundings, SurroundingsError
 from ipg_protocol import FrameReader, Kind, State, decode_event, encode_frame, request_frame
@@ -117,6 +117,15 @@ def test_a_charger_charges_as_long_as_it_is_there(make_bench):
     world(bench).charger(0, bench.now)
     assert bench.ask(GetCharging()).state is ChargingState.ABSENT
     assert bench.ask(GetBattery()).charge_permille > before + 100
+
+
+@pytest.mark.parametrize("model", [name for name in names() if load(name).battery.supply is not Supply.MAINS])
+def test_battery_that_is_set_to_ok_is_above_every_threshold_and_not_full(make_bench, model):
+    bench = make_bench(model)
+    world(bench).battery(BatteryTier.OK, bench.now)
+    reading = bench.device.supply.read(bench.now)
+    assert reading.millivolts > bench.model.battery.low_millivolts
+    assert reading.charge_permille < 1000
 
 
 @pytest.mark.parametrize("coupling", [-1, 1001])

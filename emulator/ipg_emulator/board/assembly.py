@@ -56,6 +56,12 @@ class VirtualBoard(msgspec.Struct):
         rise_millikelvin = self.charger.rise_millikelvin(now) if self.charger else 0
         return self.patient.temperature_millicelsius + round(rise_millikelvin)
 
+    def discharge_to(self, depth_permille: float, now: int) -> None:
+        """The cell is at another depth of discharge at once, and the charger, if there is one, sees it."""
+        self.power.jump_to(depth_permille, now)
+        if self.charger is not None:
+            self.charger.cell_changed(now)
+
 
 def seeded_patient(model: DeviceModel, seed: int) -> Patient:
     """A patient whose tissue is drawn from the seed."""

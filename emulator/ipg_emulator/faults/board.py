@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from ipg_protocol.commands.link import ResetCause
+from ipg_protocol.vocabulary import BatteryTier
 
 from ipg_emulator.board.assembly import VirtualBoard
 from ipg_emulator.board.charger import InductiveCharger
@@ -65,16 +66,13 @@ class BatteryLevel(Condition, frozen=True, kw_only=True, tag="battery-level"):
         sensed(ipg.firmware, partial(self._jump, ipg.firmware), now)
 
     def _jump(self, firmware: Firmware, now: int) -> None:
-        board, cell = board_of(firmware), firmware.model.battery
-        thresholds = {"LOW": cell.low_millivolts, "ERI": cell.eri_millivolts, "EOS": cell.eos_millivolts}
+        board = board_of(firmware)
         if self.permille is not None:
             depth = float(FULL_PERMILLE - self.permille)
         else:
             assert self.tier is not None, "there is one level"
-            depth = board.power.depth_at(thresholds[self.tier], now)
-        board.power.jump_to(depth, now)
-        if board.charger is not None:
-            board.charger.cell_changed(now)
+            depth = board.power.depth_at(firmware.model.battery.threshold_millivolts[BatteryTier[self.tier]], now)
+        board.discharge_to(depth, now)
 
 
 @fault

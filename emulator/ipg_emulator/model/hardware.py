@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Annotated
 
 import msgspec
+from ipg_protocol.vocabulary import BatteryTier
 
 from ipg_emulator.model.ranges import Count, Figures, Permille, Positive, PositiveFloat, Table
 
@@ -134,6 +135,15 @@ class BatteryCell(Figures, frozen=True):
         for before, after in pairwise(self.open_circuit):
             if after.depth_permille <= before.depth_permille or after.millivolts >= before.millivolts:
                 raise ValueError(f"open_circuit must rise in depth and fall in voltage after depth {before.depth_permille}")
+
+    @property
+    def threshold_millivolts(self) -> dict[BatteryTier, int]:
+        """The voltage at or below which a tier begins; OK begins nowhere."""
+        return {
+            BatteryTier.LOW: self.low_millivolts,
+            BatteryTier.ERI: self.eri_millivolts,
+            BatteryTier.EOS: self.eos_millivolts,
+        }
 
 
 class Charging(Figures, frozen=True):

@@ -160,12 +160,21 @@ def _offered(url: SplitResult) -> InProcess:
         raise ValueError(f"no device is offered as {name!r} in this process; there are: {known}") from None
 
 
+def _options(query: str) -> dict[str, str]:
+    given = parse_qsl(query)
+    options = dict(given)
+    if unknown := sorted(set(options) - set(_OPTIONS)):
+        raise ValueError(f"unknown option {', '.join(unknown)}; known: {', '.join(_OPTIONS)}")
+    if len(given) > len(options):
+        raise ValueError("an option is given twice; several values stand behind one, with commas between")
+    if not options.get("seed", "0").removeprefix("-").isdecimal():
+        raise ValueError(f"seed is a whole number, not {options['seed']!r}")
+    return options
+
+
 def _new(url: SplitResult) -> InProcess:
     """Power a device on that is as the URL says."""
-    options = dict(parse_qsl(url.query))
-    unknown = sorted(set(options) - set(_OPTIONS))
-    if unknown:
-        raise ValueError(f"unknown option {', '.join(unknown)}; known: {', '.join(_OPTIONS)}")
+    options = _options(url.query)
     passing = options.get("time", Passing.PACED.value)
     if passing not in _PASSING:
         raise ValueError(f"time is one of {', '.join(_PASSING)}, not {passing}")

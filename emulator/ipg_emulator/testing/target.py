@@ -87,6 +87,8 @@ class Target:
             return f"is one, and the test wants {wanted.devices}"
         if wanted.faults is not None and self._control is None:
             return "cannot be given faults without --ipg-control"
+        if wanted.defects:
+            return "cannot be given the firmware's defects that the test wants"
         if "time" in wanted.given and wanted.time != "real":
             return f"keeps its own time, and the test wants it {wanted.time}"
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from ipg_emulator.argument_types import HIGHEST_SPEED, LOWEST_SPEED
 
@@ -34,6 +34,8 @@ class Wanted:
     seed: int = 0
     faults: FaultsWanted | None = None
     """The path of a fault plan, or faults, each as an object or as a table of a plan; they are there from the start."""
+    defects: Sequence[str] = ()
+    """What is wrong with its firmware, by the names that `ipg-emulator defects` prints."""
     time: str | float | None = None
     """One of TIMES, or in a process of its own a factor of real time. None: paced in this process, else real."""
     transport: str = IN_PROCESS
@@ -62,6 +64,11 @@ def _is_plan(value: Any) -> bool:
     return value is None or isinstance(value, str | list | tuple) or hasattr(value, "__fspath__")
 
 
+def _are_names(value: Any) -> bool:
+    names = cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
+    return names is not None and all(isinstance(name, str) for name in names)
+
+
 def _is_time(value: Any) -> bool:
     return (
         value is None
@@ -82,6 +89,7 @@ _MAY_BE: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "model": ("the name of a model, or the path of a model file", lambda value: isinstance(value, str)),
     "seed": ("a whole number", _is_whole_number),
     "faults": ("the path of a fault plan, or a list of faults", _is_plan),
+    "defects": ("a list of names; `ipg-emulator defects` prints them", _are_names),
     "time": (f"{', '.join(TIMES)} or a factor of real time from {LOWEST_SPEED} to {HIGHEST_SPEED}", _is_time),
     "transport": (" or ".join(TRANSPORTS), lambda value: value in TRANSPORTS),
     "devices": ("a whole number from 1", lambda value: _is_whole_number(value) and value >= 1),

@@ -9,8 +9,9 @@ from ipg_protocol.commands.link import Capability
 from ipg_protocol.commands.programs import CASE_CONTACT, AreaSettings, ContactShare, Waveform
 
 from ipg_conformance.capabilities import Capabilities
-from ipg_conformance.case import Failure, NotApplicable
+from ipg_conformance.expect import Failure, NotApplicable
 from ipg_conformance.safety import IN_BURSTS, broken_rules, period_us
+from ipg_conformance.wording import shown
 
 TYPICAL_AMPLITUDE_MICROAMPS = 2_000
 TYPICAL_PULSE_WIDTH_US = 200
@@ -143,5 +144,5 @@ def largest_safe(area: AreaSettings, field: str, capability: Capability, most: i
         if not rules:
             return found
         if value == allowed.minimum:
-            raise Failure(f"{field} has a value that is safe", expected="no rule broken", got=f"{rules} with {found}")
+            raise Failure(f"{field} has a value that is safe", expected="no rule broken", got=f"{shown(rules)}: {shown(found)}")
         value = allowed.below(min(value - 1, value * 9 // 10))

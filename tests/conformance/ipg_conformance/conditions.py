@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from ipg_conformance.ics import Statement
+from ipg_conformance.line import Line
 from ipg_conformance.permission import EVERYTHING, Permission
 from ipg_conformance.waivers import Waivers
 
@@ -18,6 +19,10 @@ class Conditions:
     allowed: frozenset[Permission] = EVERYTHING
     is_strict: bool = False
     """Whether what a device SHOULD do counts as what it MUST."""
+    speed: float = 1.0
+    """How many seconds pass for the device in one of real time."""
+    line: Line | None = None
+    """The line to the device, where it was measured already."""
     statement: Statement | None = None
     waivers: Waivers = field(default_factory=lambda: Waivers((), date.min))
     repeat: str = ""

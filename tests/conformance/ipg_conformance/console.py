@@ -10,13 +10,17 @@ from typing import TextIO
 from ipg_protocol.trace import Towards
 
 from ipg_conformance.case import FEATURES
-from ipg_conformance.report.exchange import Line, lines_of, wrong_byte_on_the_wire
+from ipg_conformance.report.brief import shortened
+from ipg_conformance.report.exchange import Line, lines_of, part_that_matters, wrong_byte_on_the_wire
 from ipg_conformance.report.run import Result, Verdict, first_wrong_byte
 from ipg_conformance.requirements import requirements
 from ipg_conformance.verdict import WORDS
 
 EXCHANGE_LINES = 12
-LONGEST_LINE = 48
+LONGEST_LINE = 32
+LONGEST_SAID = 160
+"""Characters of what a line says; the report has it whole."""
+LONGEST_TEXT = 400
 IDS_SHOWN = 4
 TOLD = {Verdict.FAIL, Verdict.NON_STRICT, Verdict.INCONCLUSIVE, Verdict.ERROR}
 _CLEAR_LINE = "\r\x1b[K"
@@ -60,7 +64,7 @@ def account(results: Iterable[Result]) -> str:
     """What is to be told of a run: what did not apply, what is waived, and each case that did not pass."""
     found = list(results)
     waived = [f"waived: {_waiver_text(result)}" for result in found if result.waiver and result.verdict is not Verdict.FAIL]
-    told = [problem_text(result) for result in found if result.verdict in TOLD]
+    told = [f"\n{problem_text(result)}" for result in found if result.verdict in TOLD]
     return "\n".join([*_not_applicable_lines(found), *waived, *told])
 
 
@@ -94,12 +98,23 @@ def problem_text(result: Result) -> str:
 
 
 def _facts(result: Result) -> dict[str, str]:
-    facts = {"check": result.what, "expected": result.expected, "got": result.got}
+    if result.verdict is Verdict.INCONCLUSIVE:
+        return {"because": result.what}
+    expected, got = shortened(result.expected, result.got, LONGEST_TEXT)
+    facts = {"check": result.what, "expected": "" if result.expected == result.what else expected, "got": got}
     place = first_wrong_byte(result.expected_bytes, result.got_bytes)
     if place is not None and result.got_bytes:
         is_, had_to_be = _byte(result.got_bytes, place), _byte(result.expected_bytes, place)
-        facts["payload"] = f"byte {place} is {is_}, and had to be {had_to_be}"
-    return facts if result.verdict is not Verdict.INCONCLUSIVE else {"because": result.what}
+        facts["bytes"] = f"byte {place} is {is_}, and had to be {had_to_be}{_on_the_wire(result, is_)}"
+    return facts
+
+
+def _on_the_wire(result: Result, is_: str) -> str:
+    """What stands in the trace for a zero byte of a payload."""
+    lines = lines_of(result.exchange)
+    marked = wrong_byte_on_the_wire(lines, result.expected_bytes, result.got_bytes)
+    sent = _byte(lines[marked[0]].data, marked[1]) if marked else is_
+    return "" if sent == is_ else f"; on the wire it is [{sent}], by COBS"
 
 
 def _byte(data: bytes, place: int) -> str:
@@ -109,13 +124,14 @@ def _byte(data: bytes, place: int) -> str:
 def _exchange_lines(result: Result) -> list[str]:
     lines = lines_of(result.exchange)
     marked = wrong_byte_on_the_wire(lines, result.expected_bytes, result.got_bytes)
-    first = max(0, len(lines) - EXCHANGE_LINES)
-    head = [f"  exchange: (the last {EXCHANGE_LINES} of {len(lines)})"] if first else []
-    texts = [_line_text(line, marked[1] if marked and marked[0] == number else None) for number, line in enumerate(lines)]
-    return head + texts[first:]
+    told = part_that_matters(len(lines), EXCHANGE_LINES, marked)
+    head = [f"  exchange: (lines {told[0] + 1} to {told[-1] + 1} of {len(lines)})"] if len(told) < len(lines) else []
+    return head + [_line_text(lines[number], marked[1] if marked and marked[0] == number else None) for number in told]
 
 
 def _line_text(line: Line, wrong: int | None) -> str:
-    shown = [f"[{byte:02x}]" if place == wrong else f"{byte:02x}" for place, byte in enumerate(line.data[:LONGEST_LINE])]
-    more = f" ... ({len(line.data)} bytes)" if len(line.data) > LONGEST_LINE else ""
-    return f"    {'>' if line.to is Towards.DEVICE else '<'} {' '.join(shown)}{more}  {line.says}"
+    end = LONGEST_LINE if wrong is None else max(LONGEST_LINE, wrong + 1)
+    shown = [f"[{byte:02x}]" if place == wrong else f"{byte:02x}" for place, byte in enumerate(line.data[:end])]
+    more = f" ... ({len(line.data)} bytes)" if len(line.data) > end else ""
+    says = line.says if len(line.says) <= LONGEST_SAID else f"{line.says[:LONGEST_SAID].rpartition(' ')[0]} ..."
+    return f"    {'>' if line.to is Towards.DEVICE else '<'} {' '.join(shown)}{more}  {says}"

@@ -6,22 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
-from ipg_protocol import COMMAND_OF, Message, Reply, Request, Role, State, Status, crc32c, encode
+from ipg_protocol import COMMAND_OF, Message, Reply, Request, Role, State, crc32c, encode
 from ipg_protocol.command import is_change
 from ipg_protocol.commands.link import (
-    Alert,
     Capability,
     CapabilityRow,
     DeviceStatus,
-    FactoryReset,
     GetCapabilities,
     GetStatus,
     GetTime,
+    Ping,
     Reset,
 )
-from ipg_protocol.commands.log import ClearFault, Latch, ReadFaults
 from ipg_protocol.commands.measurement import Impedance
-from ipg_protocol.commands.modes import LeaveMriMode
 from ipg_protocol.commands.programs import (
     CASE_CONTACT,
     AreaSettings,
@@ -36,16 +33,16 @@ from ipg_protocol.commands.programs import (
     WriteProgramBlock,
 )
 from ipg_protocol.commands.sensing import ReadFeedback
-from ipg_protocol.commands.session import CloseSession, KeepAlive, OpenSession, Session
-from ipg_protocol.commands.therapy import ReadLimits, ReadSchedule, StartTherapy, StopMode, StopTherapy
+from ipg_protocol.commands.session import KeepAlive, OpenSession, Session
+from ipg_protocol.commands.therapy import ReadLimits, ReadSchedule, StartTherapy
 from ipg_protocol.refusal import SafetyDetail, SafetyRule
 
 from ipg_conformance.areas import smallest_area, typical_area
 from ipg_conformance.capabilities import Capabilities
-from ipg_conformance.case import Failure, NotApplicable, OutOfReach, expect_ok
+from ipg_conformance.expect import Failure, NotApplicable, OutOfReach, expect_ok
 from ipg_conformance.ics import Statement
 from ipg_conformance.inputs import CommandInputs, Inputs
-from ipg_conformance.permission import Permission
+from ipg_conformance.settling import settle
 from ipg_conformance.tester import Tester
 
 NEXT = 0
@@ -55,6 +52,8 @@ HOST_ID = 0xC0F0_12AC_E000_0001
 REAL_PATIENCE_SECONDS = 65.0
 VIRTUAL_PATIENCE_SECONDS = 3_700.0
 LONGEST_SILENCE_SECONDS = 5.0
+TELLING_SECONDS = 0.02
+"""What a device is given to tell what has happened."""
 READS_AT_ONCE = 4
 
 R = TypeVar("R", bound=Message)
@@ -73,12 +72,17 @@ class Device:
         self.shorted_contacts: list[Impedance] = []
         self.session: Session | None = None
         self._capabilities: Capabilities | None = None
+        self.refuses = False
+        """Whether it was seen not to agree to everything."""
         self._nonce = 0
         self._transaction = 0
-        self._clean_revision = -1
+        self.clean_revision = -1
+        """The configuration's revision when it was last the factory's."""
         self.leads_inspected = False
         self.measured_in_boot = 0
         """The boot counter when every contact was last measured."""
+        self.measuring_seconds = 0.0
+        """How long it takes to measure every contact, as the device says."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -115,8 +119,16 @@ class Device:
 
     @property
     def return_contact(self) -> int:
-        """Where to measure against: the case, or without one the last sound contact."""
-        return CASE_CONTACT if self.capabilities.has_case else self.sound_contacts[-1]
+        """Where to measure against: the case, or without one the last sound contact.
+
+        Raises:
+            NotApplicable: there is no case, and no other sound contact to be measured against that one.
+        """
+        if self.capabilities.has_case:
+            return CASE_CONTACT
+        if len(self.sound_contacts) < 2 <= len(self.capabilities.contacts):
+            raise NotApplicable("the device has fewer than two sound contacts")
+        return self.sound_contacts[-1]
 
     def request(self, message: Request[Any]) -> Reply:
         """Send a request; a change whose transaction is `NEXT` gets the next number."""
@@ -141,19 +153,23 @@ class Device:
         command = COMMAND_OF[type(message)]
         self.need(type(message))
         reply = self.request(message)
-        if self._is_out_of_doses(reply):
-            raise NotApplicable("the doses that the device gives within 24 h are used up")
+        self.need_doses(reply)
         return cast("R", expect_ok(reply, command.response, f"{command.name} is accepted"))
 
-    def _is_out_of_doses(self, reply: Reply) -> bool:
+    def need_doses(self, reply: Reply) -> None:
+        """Go on only if a request was not refused for the doses of the day.
+
+        Raises:
+            NotApplicable: it was.
+        """
         detail = reply.body
-        if not isinstance(detail, SafetyDetail) or detail.rule is not SafetyRule.DOSES_PER_DAY:
-            return False
-        most = self.capabilities.limit(Capability.DOSES_PER_DAY)
-        return 0 < most <= detail.value and detail.limit == most
+        if isinstance(detail, SafetyDetail) and detail.rule is SafetyRule.DOSES_PER_DAY:
+            most = self.capabilities.limit(Capability.DOSES_PER_DAY)
+            if 0 < most <= detail.value and detail.limit == most:
+                raise NotApplicable("the doses that the device gives within 24 h are used up")
 
     def request_all(self, messages: Sequence[Request[Any]]) -> list[Reply]:
-        """Send reads, some at a time without waiting, and return their answers in order."""
+        """Send requests, some at a time without waiting, and return their answers in order."""
         replies: list[Reply] = []
         for first in range(0, len(messages), READS_AT_ONCE):
             some = [(COMMAND_OF[type(read)].opcode, encode(read)) for read in messages[first : first + READS_AT_ONCE]]
@@ -189,10 +205,17 @@ class Device:
 
     def open_session(self, role: Role = Role.SERVICE, host_id: int = HOST_ID) -> Session:
         """Open a new session, which replaces the one that may be open; request ids begin at 1 again."""
+        return self.begin(self.ask(self.opening(role, host_id)))
+
+    def opening(self, role: Role = Role.SERVICE, host_id: int = HOST_ID) -> OpenSession:
+        """The request for a new session, with a nonce of its own."""
         if not self._nonce:
             self._nonce = self.ask(GetTime()).uptime_milliseconds & 0xFFFF_FFFF
         self._nonce += 1
-        session = self.ask(OpenSession(role=role, host_id=host_id, nonce=self._nonce))
+        return OpenSession(role=role, host_id=host_id, nonce=self._nonce)
+
+    def begin(self, session: Session) -> Session:
+        """Go on in a session that was opened."""
         self.session = session
         self.tester.next_request_id = 1
         self._transaction = session.last_transaction
@@ -200,25 +223,12 @@ class Device:
 
     def settle(self) -> None:
         """Bring the device to IDLE, with no fault latched, the factory's configuration and a SERVICE session."""
-        self.request(StopTherapy(mode=StopMode.IMMEDIATE))
-        state = self.wait_for_state(lambda state: state not in (State.BOOT, State.MEASURING), 10)
-        self.open_session()
-        if state in (State.RAMPING, State.THERAPY):
-            self.ask(StopTherapy(mode=StopMode.IMMEDIATE))  # refused above, and has cases of its own to say so
-        if state is State.SUSPENDED:
-            self.ask(LeaveMriMode(NEXT))
-        if state is State.SHELF:
-            self.restart()
-        status = self.status()
-        if status.alerts & Alert.FAULT_LATCHED:
-            self.clear_faults()
-        if status.revision != self._clean_revision and Permission.DESTRUCTIVE in self.tester.allowed:
-            self._clean_revision = self.ask(FactoryReset(NEXT)).revision
+        settle(self)
 
     @property
     def was_settled(self) -> bool:
         """Whether it was given the factory's configuration."""
-        return self._clean_revision >= 0
+        return self.clean_revision >= 0
 
     def restart(self, role: Role = Role.SERVICE) -> Session:
         """RESET, wait for the boot to end, and open a session."""
@@ -227,16 +237,8 @@ class Device:
         self.wait_for_state(lambda state: state is not State.BOOT, 5)
         return self.open_session(role)
 
-    def clear_faults(self) -> None:
-        """Clear what is latched; where a measurement found a short, RESET forgets the measurement first."""
-        for record in self.ask(ReadFaults()).rows:
-            clear = ClearFault(NEXT, fault=record.fault)
-            if record.latch is Latch.LATCHED and self.request(clear).status is Status.SHORT_CIRCUIT:
-                self.restart()
-                self.ask(clear)
-
     def wait_for_state(self, wanted: Callable[[State], bool], within: float = 2.0) -> State:
-        """Poll the state until it is as wanted.
+        """Poll the state until it is as wanted, the line's time given besides.
 
         Raises:
             Failure: it did not become so in time.
@@ -247,7 +249,7 @@ class Device:
             if wanted(state):
                 return state
             waited = self.tester.clock() - started
-            if waited >= within:
+            if waited >= within + self.tester.line_seconds:
                 raise Failure(f"the state within {within:g} s", expected="another state", got=state.name)
             self.tester.listen(min(0.005 + waited / 50, 0.2))
 
@@ -255,6 +257,15 @@ class Device:
     def patience_seconds(self) -> float:
         """How long a case may take: an hour where that costs no real time."""
         return VIRTUAL_PATIENCE_SECONDS if self.tester.is_virtual else REAL_PATIENCE_SECONDS
+
+    def need_silent_host(self) -> None:
+        """Go on only if the end that silence puts to a session comes as soon as the device's time passes.
+
+        Raises:
+            OutOfReach: the time is hurried; no more of it passes towards that end than really passes.
+        """
+        if self.tester.speed > 1:
+            raise OutOfReach("a device in a hurry waits for a silent host in real time: leave --speed out")
 
     def rest(self, seconds: float) -> None:
         """Let time pass, so that neither the session nor a device that minds silence is lost to it.
@@ -269,6 +280,30 @@ class Device:
         while (left := end - self.tester.clock()) > 0:
             self.tester.listen(min(left, silence, LONGEST_SILENCE_SECONDS))
             self.ask(KeepAlive())
+
+    def catch_up(self, seconds: float = TELLING_SECONDS) -> None:
+        """Let time pass, and take in all that was sent by then: over a slow line a PING's answer is the last of it."""
+        self.tester.listen(seconds)
+        self.ask(Ping(0))
+
+    def forget_events(self) -> None:
+        """Take in the events of what was asked before, and forget them."""
+        self.catch_up()
+        self.tester.events.clear()
+
+    def let_pass(self, seconds: float) -> None:
+        """Let so much of the device's time pass without a word from the host: by the input `time`, or else by waiting.
+
+        Raises:
+            OutOfReach: there is no such input, and it would take longer than a case may.
+        """
+        if self.inputs.has_time:
+            self.tester.grant(seconds)
+            self.inputs.time(seconds)
+        elif seconds <= self.patience_seconds:
+            self.tester.listen(seconds)
+        else:
+            raise OutOfReach(f"it would take {seconds:g} s, and there is no input `time`")
 
     def write_program(self, *areas: AreaSettings, program: int | None = None, select: bool = True) -> int:
         """Write a whole program and select it; returns the configuration revision."""
@@ -336,11 +371,6 @@ class Device:
         reads: list[Request[Any]] = [ReadLimits(), ReadSchedule(), ReadFeedback(0)]
         replies = self.request_all([read for read in reads if self.has(type(read))])
         return (steady, *programs, *self._areas_of(programs), *(reply.body for reply in replies))
-
-    def stop_and_close(self) -> None:
-        """Stop therapy at once, and leave no session behind."""
-        self.tester.request(StopTherapy(mode=StopMode.IMMEDIATE))
-        self.tester.request(CloseSession())
 
 
 def checksum(*areas: AreaSettings) -> int:

@@ -16,7 +16,7 @@ from ipg_protocol import CATALOGUE
 from ipg_protocol.commands.link import Capability, CapabilityRow, Identity
 from ipg_protocol.commands.programs import Waveform
 
-from ipg_conformance.inputs import CommandInputs, Switch
+from ipg_conformance.inputs import CommandInputs, Switch, Tiers
 
 OPCODES = {command.name: command.opcode for command in CATALOGUE.values()}
 RowKey = tuple[Capability, int]
@@ -48,6 +48,10 @@ class DeclaredInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     magnet: str | Switch | None = None
     power: str | Switch | None = None
+    charger: str | Switch | None = None
+    battery: str | Tiers | None = None
+    time: str | None = None
+    brown_out: str | None = None
     reset: str | None = None
 
 
@@ -67,8 +71,8 @@ class Statement(NamedTuple):
     inputs: CommandInputs
 
     def undeclared(self, reported: Iterable[CapabilityRow]) -> list[CapabilityRow]:
-        """The rows that a device reports beyond what is declared."""
-        return [row for row in reported if key_of(row) not in self.rows]
+        """The rows that a device reports beyond what is declared; none where no row is declared at all."""
+        return [row for row in reported if key_of(row) not in self.rows] if self.rows else []
 
 
 def key_of(row: CapabilityRow) -> RowKey:
@@ -87,11 +91,13 @@ def read_statement(path: Path) -> Statement:
         found = msgspec.convert(tomllib.loads(data.decode()), _File)
     except OSError as error:
         raise StatementError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except UnicodeDecodeError:
+        raise StatementError(f"{path}: it is no text in UTF-8") from None
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise StatementError(f"{path}: {error}") from None
     try:
         rows = {key_of(row): row for name, given in found.capabilities.items() for row in _rows(name, given)}
-        inputs = CommandInputs(found.inputs.magnet, found.inputs.power, found.inputs.reset)
+        inputs = CommandInputs(**msgspec.structs.asdict(found.inputs))
     except ValueError as error:
         raise StatementError(f"{path}: {error}") from None
     digest = hashlib.sha256(data).hexdigest()
@@ -133,6 +139,10 @@ def statement_text(identity: Identity, reported: Iterable[CapabilityRow]) -> str
         "[inputs]",
         '# magnet = "ipg-emulator ctl --link ipg0 magnet --present {present}"',
         '# power = { present = "a command that switches the supply on", absent = "a command that switches it off" }',
+        '# charger = "ipg-emulator ctl --link ipg0 charger --coupling-permille 1000", with 0 when absent',
+        '# battery = "ipg-emulator ctl --link ipg0 battery --tier {tier}"',
+        '# time = "ipg-emulator ctl --link ipg0 advance --seconds {seconds}"',
+        '# brown_out = "a command that lets the supply give way for a moment"',
         '# reset = "a command that pulls the reset line"',
     ]
     return "\n".join(lines) + "\n"

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any, Protocol
 
 import msgspec
+from ipg_protocol.vocabulary import BatteryTier
 
-from ipg_conformance.case import Inconclusive, OutOfReach
+from ipg_conformance.expect import Inconclusive, NotApplicable, OutOfReach
 
 LONGEST_SECONDS = 30.0
+PERFECT_COUPLING_PERMILLE = 1000
+BOTH = (False, True)
+SECONDS = "{seconds}"
 
 
 class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,29 +26,66 @@ class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     absent: str
 
 
+class Tiers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A command for each tier that the battery can be brought to."""
+
+    OK: str | None = None
+    LOW: str | None = None
+    ERI: str | None = None
+    EOS: str | None = None
+
+
 class Inputs(Protocol):
     """What can be done to a device. Each raises OutOfReach where there is no way to do it, Inconclusive where it failed."""
 
+    @property
+    def has_time(self) -> bool:
+        """Whether `time` is there, so that long waits need not be waited for."""
+        ...
+
     def magnet(self, present: bool) -> None: ...
     def power(self, present: bool) -> None: ...
+    def brown_out(self) -> None: ...
+    def charger(self, present: bool) -> None: ...
+    def battery(self, tier: BatteryTier) -> None: ...
+    def time(self, seconds: float) -> None: ...
     def reset(self) -> None: ...
 
 
 class CommandInputs:
-    """Inputs as commands, `{present}` in them becoming true or false; the commands are not run by a shell."""
+    """Inputs as commands, in which `{present}`, `{tier}` and `{seconds}` are filled in; they are not run by a shell."""
 
-    def __init__(self, magnet: str | Switch | None = None, power: str | Switch | None = None, reset: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        magnet: str | Switch | None = None,
+        power: str | Switch | None = None,
+        charger: str | Switch | None = None,
+        battery: str | Tiers | None = None,
+        time: str | None = None,
+        brown_out: str | None = None,
+        reset: str | None = None,
+    ) -> None:
         """Take the commands.
 
         Raises:
-            ValueError: one is not a command, or says nothing of what is to be present.
+            ValueError: one is not a command, or does not hold what is to be filled in.
         """
         self._magnet = _switch("magnet", magnet)
         self._power = _switch("power", power)
+        self._charger = _switch("charger", charger)
+        self._battery = _tiers(battery)
+        self._time = None if time is None else _holding("time", time, "seconds", [SECONDS])[SECONDS]
+        self._brown_out = None if brown_out is None else _words("brown_out", brown_out)
         self._reset = None if reset is None else _words("reset", reset)
 
     def __bool__(self) -> bool:
-        return any((self._magnet, self._power, self._reset))
+        switches = (self._magnet, self._power, self._charger, self._battery)
+        return any((*switches, self._time, self._brown_out, self._reset))
+
+    @property
+    def has_time(self) -> bool:
+        return self._time is not None
 
     def magnet(self, present: bool) -> None:
         _call("magnet", self._magnet.get(present))
@@ -50,15 +93,32 @@ class CommandInputs:
     def power(self, present: bool) -> None:
         _call("power", self._power.get(present))
 
+    def brown_out(self) -> None:
+        _call("brown_out", self._brown_out)
+
+    def charger(self, present: bool) -> None:
+        _call("charger", self._charger.get(present))
+
+    def battery(self, tier: BatteryTier) -> None:
+        _call("battery", self._battery.get(tier.name))
+
+    def time(self, seconds: float) -> None:
+        _call("time", self._time and [word.replace(SECONDS, str(ceil(seconds))) for word in self._time])
+
     def reset(self) -> None:
         _call("reset", self._reset)
 
 
 class PortInputs:
-    """Inputs of a port that brings its device's surroundings along, as `ipg://` does."""
+    """Inputs of a port that brings its device's surroundings and time along, as `ipg://` does."""
 
-    def __init__(self, surroundings: Any) -> None:
-        self._surroundings = surroundings
+    def __init__(self, port: Any) -> None:
+        self._port = port
+        self._surroundings = port.surroundings
+
+    @property
+    def has_time(self) -> bool:
+        return True
 
     def magnet(self, present: bool) -> None:
         self._surroundings.magnet(present)
@@ -69,16 +129,31 @@ class PortInputs:
         else:
             self._surroundings.cut_power()
 
+    def brown_out(self) -> None:
+        self._surroundings.brown_out()
+
+    def charger(self, present: bool) -> None:
+        self._happen(self._surroundings.charger, PERFECT_COUPLING_PERMILLE * present)
+
+    def battery(self, tier: BatteryTier) -> None:
+        self._happen(self._surroundings.battery, tier)
+
+    def time(self, seconds: float) -> None:
+        self._port.advance(seconds)
+
     def reset(self) -> None:
         _call("reset", None)
+
+    def _happen(self, act: Any, what: object) -> None:
+        try:
+            act(what)
+        except ValueError as error:
+            raise NotApplicable(str(error)) from None
 
 
 def inputs_of(port: object, declared: CommandInputs) -> Inputs:
     """What can be done to the device on a port: what is declared, else what the port offers."""
-    if declared:
-        return declared
-    surroundings = getattr(port, "surroundings", None)
-    return declared if surroundings is None else PortInputs(surroundings)
+    return declared if declared or not hasattr(port, "surroundings") else PortInputs(port)
 
 
 def _switch(name: str, given: str | Switch | None) -> dict[bool, list[str]]:
@@ -86,9 +161,25 @@ def _switch(name: str, given: str | Switch | None) -> dict[bool, list[str]]:
         return {}
     if isinstance(given, Switch):
         return {True: _words(name, given.present), False: _words(name, given.absent)}
-    if "{present}" not in given:
-        raise ValueError(f"inputs.{name}: the command must hold {{present}}, or be a table of `present` and `absent`")
-    return {present: _words(name, given.replace("{present}", str(present).lower())) for present in (False, True)}
+    found = _holding(name, given, "present", [str(present).lower() for present in BOTH])
+    return {present: found[str(present).lower()] for present in BOTH}
+
+
+def _tiers(given: str | Tiers | None) -> Mapping[str, list[str]]:
+    if given is None:
+        return {}
+    if isinstance(given, str):
+        return _holding("battery", given, "tier", list(BatteryTier.__members__))
+    commands: dict[str, str | None] = msgspec.structs.asdict(given)
+    return {tier: _words("battery", command) for tier, command in commands.items() if command is not None}
+
+
+def _holding(name: str, command: str, word: str, values: Sequence[str]) -> dict[str, list[str]]:
+    """The command with each of the values in place of a word that it must hold."""
+    if f"{{{word}}}" not in command:
+        table = {"present": "`present` and `absent`", "tier": "a command for each tier"}.get(word)
+        raise ValueError(f"inputs.{name}: the command must hold {{{word}}}" + (f", or be a table of {table}" if table else ""))
+    return {value: _words(name, command.replace(f"{{{word}}}", value)) for value in values}
 
 
 def _words(name: str, command: str) -> list[str]:
@@ -101,7 +192,7 @@ def _words(name: str, command: str) -> list[str]:
     return words
 
 
-def _call(name: str, command: list[str] | None) -> None:
+def _call(name: str, command: Sequence[str] | None) -> None:
     if command is None:
         raise OutOfReach(f"no way to do it is given: `{name}` in [inputs] of the ICS")
     try:

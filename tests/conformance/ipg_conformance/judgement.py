@@ -8,11 +8,13 @@ from typing import NamedTuple
 import msgspec
 from ipg_protocol import Message
 
-from ipg_conformance.case import Case, Failure, Inconclusive, NeverReady, NotApplicable, NotRecommended, OutOfReach
+from ipg_conformance.case import Case
 from ipg_conformance.conditions import Conditions
 from ipg_conformance.device import Device
+from ipg_conformance.expect import Failure, Inconclusive, NeverReady, NotApplicable, NotRecommended, OutOfReach
+from ipg_conformance.port import Unreachable
 from ipg_conformance.report.run import Result, Verdict
-from ipg_conformance.tester import Tester, Unreachable
+from ipg_conformance.tester import Tester
 
 CONTRADICTION = (ArithmeticError, LookupError, StopIteration)
 """What a case runs into when answers decode but contradict each other, such as a range whose step is 0."""

@@ -31,7 +31,8 @@ def measure(device: Device, cathode: int, anode: int) -> Impedance:
 def measure_all(device: Device) -> list[Impedance]:
     """Measure every contact against the return contact and wait for the results."""
     started = device.ask(MeasureImpedance(cathode=ALL_CONTACTS, anode=device.return_contact))
-    finish_measurement(device, started.duration_ms / 1000 + 2)
+    device.measuring_seconds = started.duration_ms / 1000
+    finish_measurement(device, device.measuring_seconds + 2)
     return read_impedance(device)
 
 
@@ -49,9 +50,11 @@ def measure_once_a_boot(device: Device) -> None:
 def read_impedance(device: Device) -> list[Impedance]:
     """All rows of the last measurement, page by page."""
     rows: list[Impedance] = []
-    while page := device.ask(ReadImpedance(first=len(rows))).rows:
-        rows += page
-    return rows
+    while True:
+        page = device.ask(ReadImpedance(first=len(rows)))
+        rows += page.rows
+        if len(rows) >= page.measured or not page.rows:
+            return rows
 
 
 def inspect_once(device: Device) -> None:

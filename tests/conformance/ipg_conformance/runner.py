@@ -5,33 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
+from ipg_protocol import Status
 from ipg_protocol.commands.link import CapabilityRow, Identify, Ping
 from ipg_protocol.commands.link import Identity as DeviceIdentity
+from ipg_protocol.commands.session import CloseSession
+from ipg_protocol.commands.therapy import StopMode, StopTherapy
 
 from ipg_conformance import cases
-from ipg_conformance.case import (
-    CASES,
-    FEATURES,
-    Case,
-    Failure,
-    Inconclusive,
-    Need,
-    NeverReady,
-    NotAllowed,
-    NotApplicable,
-    OutOfReach,
-    Profile,
-    shown,
-)
+from ipg_conformance.agreement import expect_refusals
+from ipg_conformance.case import CASES, FEATURES, Case, Need, Profile
 from ipg_conformance.conditions import Conditions
 from ipg_conformance.device import Device
+from ipg_conformance.expect import Failure, Inconclusive, NeverReady, NotAllowed, NotApplicable, OutOfReach
 from ipg_conformance.inputs import CommandInputs, inputs_of
 from ipg_conformance.judgement import Judgement, judge, result_of
 from ipg_conformance.leads import inspect_once
+from ipg_conformance.line import Line, measured
 from ipg_conformance.permission import NOTHING
+from ipg_conformance.port import Port, Unreachable
 from ipg_conformance.report.run import Identity, Result
 from ipg_conformance.requirements import check
-from ipg_conformance.tester import Port, Tester, Unreachable
+from ipg_conformance.tester import Tester
+from ipg_conformance.wording import shown
 
 SETUP_FAILURES_ALLOWED = 3
 SETUP_SECONDS = 120.0
@@ -50,27 +45,33 @@ def select(profile: Profile, only: Sequence[str] = ()) -> list[Case]:
     """The cases of a profile in the order in which they run, or those whose id begins with one of `only`.
 
     Raises:
-        NoSuchCase: none begins so.
+        NoSuchCase: none begins with one of them.
         SuiteError: the suite is not fit to be run.
     """
     assert cases.__all__, "importing the package declares the cases"
     check(CASES.values())
+    if unknown := [word for word in only if not word or not any(name.startswith(word) for name in CASES)]:
+        raise NoSuchCase(f"no case begins with {' or '.join(unknown) or 'nothing'}; see: ipg-conformance list")
     chosen = [case for case in CASES.values() if not only or case.id.startswith(tuple(only))]
-    if not chosen:
-        raise NoSuchCase(f"no case begins with {' or '.join(only)}; see: ipg-conformance list")
     order = list(FEATURES)
     fitting = (case for case in chosen if only or profile is Profile.FULL or case.profile is Profile.QUICK)
     return sorted(fitting, key=lambda case: order.index(case.feature))
 
 
-def identify(port: Port) -> Identity:
-    """Who a device says that it is; empty where it does not say it.
+def line_to(port: Port, speed: float = 1.0) -> Line:
+    """Measure the line to a device.
 
     Raises:
         Unreachable: nothing on the port answers.
     """
-    tester = Tester(port, NOTHING)
+    tester = Tester(port, NOTHING, speed)
     wait_for_answer(tester)
+    return measured(tester)
+
+
+def identify(port: Port) -> Identity:
+    """Who a device that answers says that it is; empty where it does not say it."""
+    tester = Tester(port, NOTHING)
     with suppress(Failure):
         body = tester.request(Identify()).body
         if isinstance(body, DeviceIdentity):
@@ -87,17 +88,21 @@ def reported_capabilities(port: Port) -> list[CapabilityRow]:
 
 
 def run_cases(
-    port: Port, chosen: Iterable[Case], listener: Listener = lambda _: None, conditions: Conditions | None = None
+    port: Port,
+    chosen: Iterable[Case],
+    listener: Listener = lambda _: None,
+    conditions: Conditions | None = None,
+    on_leaving: Callable[[bool], None] = lambda _: None,
 ) -> list[Result]:
     """Run cases on the device at a port and return what came of each; ends early when the device cannot be prepared.
+
+    `on_leaving` hears whether the device says that therapy is stopped.
 
     Raises:
         Unreachable: nothing on the port answers a PING, or the port goes away; the listener then has heard all there is.
     """
     terms = conditions or Conditions()
-    inputs = inputs_of(port, terms.statement.inputs if terms.statement else CommandInputs())
-    device = Device(Tester(port, terms.allowed), inputs, terms.statement)
-    wait_for_answer(device.tester)
+    device = _device_at(port, terms)
     results: list[Result] = []
     unprepared = 0
     try:
@@ -114,8 +119,17 @@ def run_cases(
         else:
             tidy(device)
     finally:
-        leave(device)
+        on_leaving(leave(device))
     return results
+
+
+def _device_at(port: Port, terms: Conditions) -> Device:
+    """The device at a port, once it answers, and the line to it measured."""
+    inputs = inputs_of(port, terms.statement.inputs if terms.statement else CommandInputs())
+    device = Device(Tester(port, terms.allowed, terms.speed), inputs, terms.statement)
+    wait_for_answer(device.tester)
+    device.tester.line = terms.line or measured(device.tester)
+    return device
 
 
 def wait_for_answer(tester: Tester) -> None:
@@ -132,7 +146,7 @@ def wait_for_answer(tester: Tester) -> None:
 
 def run_case(device: Device, case: Case, conditions: Conditions) -> Judgement:
     """Prepare the device, run one case, and judge what came of it."""
-    started = device.tester.clock()
+    started = device.tester.clock.real()
     problem: Exception | None = None
     try:
         _prepare(device, case, conditions)
@@ -141,7 +155,7 @@ def run_case(device: Device, case: Case, conditions: Conditions) -> Judgement:
         device.tester.check_repeats()
     except Exception as error:  # whatever a case ends with is judged, the suite's own faults too
         problem = error
-    return judge(problem, device, device.tester.clock() - started)
+    return judge(problem, device, device.tester.clock.real() - started)
 
 
 def _prepare(device: Device, case: Case, conditions: Conditions) -> None:
@@ -152,6 +166,7 @@ def _prepare(device: Device, case: Case, conditions: Conditions) -> None:
         device.tester.begin_case(case.timeout_seconds, case.seed(conditions.seed))
         return
     try:
+        expect_refusals(device)
         device.settle()
         inspect_once(device)
         applies = case.applies is None or case.applies.holds(device.capabilities)
@@ -189,10 +204,18 @@ def tidy(device: Device) -> None:
             device.settle()
 
 
-def leave(device: Device) -> None:
-    """Stop therapy at once and close the session, as far as the device still answers."""
+def leave(device: Device) -> bool:
+    """Stop therapy at once and close the session, as far as the device still answers; whether therapy is stopped."""
     device.tester.begin_case()
     for _ in range(STOPS):
         with suppress(Failure, Unreachable):
-            device.stop_and_close()
-            return
+            return _stop_and_close(device.tester)
+    return False
+
+
+def _stop_and_close(tester: Tester) -> bool:
+    """Stop therapy at once, and leave no session behind; whether the device says that it has stopped."""
+    reply = tester.request(StopTherapy(StopMode.IMMEDIATE))
+    with suppress(Failure):
+        tester.request(CloseSession())
+    return reply.status is Status.OK

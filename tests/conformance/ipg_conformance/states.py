@@ -9,8 +9,8 @@ from ipg_protocol.commands.link import Capability, EnterShelfMode, Reset
 from ipg_protocol.commands.measurement import ALL_CONTACTS, MeasureImpedance
 from ipg_protocol.commands.modes import EnterMriMode
 
-from ipg_conformance.case import NotApplicable
 from ipg_conformance.device import NEXT, Device
+from ipg_conformance.expect import NotApplicable
 from ipg_conformance.leads import measure_once_a_boot
 
 
@@ -26,11 +26,20 @@ def _idle(device: Device) -> None:
     device.wait_for_state(lambda state: state is State.IDLE)
 
 
-def _ramping(device: Device) -> None:
+def slowest_ramp_seconds(device: Device) -> int:
+    """The longest ramp there is.
+
+    Raises:
+        NotApplicable: the device does not ramp.
+    """
     slowest = device.capabilities.range(Capability.RAMP_SECONDS).maximum
     if not slowest:
         raise NotApplicable("the device does not ramp")
-    device.begin_therapy(device.typical(ramp_seconds=slowest))
+    return slowest
+
+
+def _ramping(device: Device) -> None:
+    device.begin_therapy(device.typical(ramp_seconds=slowest_ramp_seconds(device)))
 
 
 def _therapy(device: Device) -> None:

@@ -7,27 +7,60 @@ import inspect
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 
 from ipg_conformance.case import Case
+from ipg_conformance.device import Device
+from ipg_conformance.permission import PACKAGE
+from ipg_conformance.tester import Tester
+from ipg_conformance.wording import shown
 
 
 def steps_of(case: Case) -> tuple[str, ...]:
     """What the case does, step by step; with `each`, first what stands for the argument."""
     names = list(inspect.signature(case.function).parameters)[1:]
-    given = (f"{name} = {_value_text(value)}" for name, value in zip(names, case.arguments, strict=True))
+    given = (f"{name} = {_argument_text(value, case)}" for name, value in zip(names, case.arguments, strict=True))
     return (*given, *_statements(case.function))
 
 
-def _value_text(value: object) -> str:
-    name = getattr(value, "name", None) or getattr(value, "__name__", None)
-    return name if isinstance(name, str) else str(value)
+def _argument_text(value: object, case: Case) -> str:
+    """What stands for an argument; of a function without a name, what the case's id ends in."""
+    name = getattr(value, "__name__", "") if isinstance(value, FunctionType) else shown(value)
+    return case.id.rpartition("/")[2] if name == "<lambda>" else name
+
+
+def glossary_of(case: Case) -> dict[str, str]:
+    """What the functions do that the steps call by name, each in one line."""
+    function = _declared(case.function)
+    nodes = (node for statement in (function.body if function else []) for node in ast.walk(statement))
+    called = {ast.unparse(node.func): _called(node.func, case.function) for node in nodes if isinstance(node, ast.Call)}
+    told = {name: inspect.getdoc(found) or "" for name, found in called.items() if found is not None}
+    return {name: doc.partition("\n")[0] for name, doc in told.items() if doc}
+
+
+def _called(called: ast.expr, function: Callable[..., None]) -> object:
+    """The suite's own function that an expression names: one of its modules, or a method of the device or the tester."""
+    match called:
+        case ast.Name(name):
+            found = function.__globals__.get(name)
+            return found if isinstance(found, FunctionType) and found.__module__.startswith(PACKAGE) else None
+        case ast.Attribute(ast.Name("device"), name):
+            return getattr(Device, name, None)
+        case ast.Attribute(ast.Attribute(ast.Name("device"), "tester"), name):
+            return getattr(Tester, name, None)
+        case _:
+            return None  # a method of what an earlier step returned: its name has to say it
 
 
 @cache
 def _statements(function: Callable[..., None]) -> tuple[str, ...]:
+    declared = _declared(function)
+    return tuple(_texts(declared)) if declared else ()
+
+
+def _declared(function: Callable[..., None]) -> ast.FunctionDef | None:
     code = function.__code__
-    body = _functions(code.co_filename).get(code.co_firstlineno)
-    return tuple(_texts(body)) if body else ()
+    return _functions(code.co_filename).get(code.co_firstlineno)
 
 
 @cache

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
-import socket
-import time
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
-import serial
 from ipg_protocol import (
     COMMAND_OF,
     EVENTS,
@@ -30,28 +25,28 @@ from ipg_protocol.commands.link import Ping, Pong
 from ipg_protocol.commands.session import OpenSession
 from ipg_protocol.trace import Record, Towards
 
-from ipg_conformance.case import Failure, Inconclusive, NotAllowed, shown
+from ipg_conformance.clock import Clock
+from ipg_conformance.expect import Failure, Inconclusive, NotAllowed
+from ipg_conformance.line import LONGEST_FRAME_BYTES, NO_LINE, UNMEASURED_LINE
 from ipg_conformance.permission import EVERYTHING, Permission, needed_for
+from ipg_conformance.port import POLL_SECONDS, Port, Unreachable, clock_of
+from ipg_conformance.wording import command_text, shown
 
 ANSWER_SECONDS = 1.0
-POLL_SECONDS = 0.02
+"""Of real time, however fast the device's passes: how soon an answer is due is but recommended (REQ-FRM-012)."""
 SHORTEST_READ_SECONDS = 0.001
 LONGEST_READ_SECONDS = 1.0
-WRITE_SECONDS = 5.0
-REOPENING_SECONDS = 0.5
 EVENT_SENT_AT_MOST = 5
 """As often as an event is sent after each OPEN_SESSION (REQ-EVT-001)."""
 MOST_BYTES = 4_000_000
 """What a device may send in one case; many times what the longest one takes."""
+MOST_BYTES_BEFORE_AN_ANSWER = 8192
+"""For so many bytes that come while something is awaited the line is given its time: an answer, and events that were kept."""
 VIRTUAL_CASE_SECONDS = 4 * 3600.0
 """How long a case may take where time costs nothing: some let an hour pass."""
 _PROBE_TOKEN = 0x1D0E_50FE
 
 E = TypeVar("E", bound=Message)
-
-
-class Unreachable(Exception):
-    """The port cannot be opened, is gone, or nothing on it answers."""
 
 
 class NoAnswer(Failure):
@@ -62,68 +57,27 @@ class TookTooLong(Inconclusive):
     """The case did not come to an end within its time."""
 
 
-class Port(Protocol):
-    """What the tester needs of a pyserial port.
+class Began(NamedTuple):
+    """When a wait began, and how much had come by then."""
 
-    A port may also have `monotonic()`, its own clock in seconds, and `virtual`, whether waiting on it costs no real time.
-    """
-
-    timeout: float | None
-
-    @property
-    def in_waiting(self) -> int: ...
-    def read(self, size: int = 1, /) -> bytes: ...
-    def write(self, data: bytes, /) -> int | None: ...
-    def close(self) -> None: ...
-
-
-def reopen_port(url: str, within: float) -> Port:
-    """Open a port as soon as it is there again.
-
-    Raises:
-        Unreachable: it did not come back in time.
-    """
-    deadline = time.monotonic() + within
-    while True:
-        try:
-            return open_port(url)
-        except Unreachable:
-            if time.monotonic() >= deadline:
-                raise
-        time.sleep(REOPENING_SECONDS)
-
-
-def open_port(url: str) -> Port:
-    """Open a device path or any pyserial URL, `ipg://MODEL?seed=1` among them.
-
-    Raises:
-        Unreachable: it cannot be opened.
-    """
-    untyped: Any = serial
-    if "ipg_emulator.ports" not in untyped.protocol_handler_packages:
-        untyped.protocol_handler_packages.append("ipg_emulator.ports")
-    try:
-        port = untyped.serial_for_url(url, timeout=POLL_SECONDS, write_timeout=WRITE_SECONDS)
-        if url.startswith("socket://"):
-            _send_without_delay(port.fileno())
-    except (OSError, ValueError, ImportError) as error:
-        raise Unreachable(f"cannot be opened: {error}") from error
-    return cast("Port", port)
-
-
-def _send_without_delay(descriptor: int) -> None:
-    """Send each write at once: pyserial leaves Nagle's algorithm on, which holds a second small write back for 40 ms."""
-    with socket.socket(fileno=os.dup(descriptor)) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    at: float
+    byte_count: int
 
 
 class Tester:
-    """Sends bytes, frames and requests; sorts what comes back into responses and events; acknowledges events."""
+    """Sends bytes, frames and requests; sorts what comes back into responses and events; acknowledges events.
 
-    def __init__(self, port: Port, allowed: frozenset[Permission] = EVERYTHING) -> None:
+    All seconds are the device's, of which `speed` pass in one of real time.
+    """
+
+    def __init__(self, port: Port, allowed: frozenset[Permission] = EVERYTHING, speed: float = 1.0) -> None:
         self.allowed = allowed
-        self.clock = cast("Callable[[], float]", getattr(port, "monotonic", time.monotonic))
+        self.speed = speed
         self.is_virtual = bool(getattr(port, "virtual", False))
+        self.line = NO_LINE if self.is_virtual else UNMEASURED_LINE
+        """As measured at the start of the run."""
+        self.clock = Clock(clock_of(port), speed)
+        """The device's time, as it passes for the tester."""
         self.exchange: list[Record] = []
         self.events: list[tuple[int, Message]] = []
         self.responses: list[Frame] = []
@@ -142,10 +96,18 @@ class Tester:
         self._events_seen: set[tuple[int, int, bytes]] = set()
         self._sessions_asked_for = 0
         self._times_sent = Counter[tuple[int, int, bytes]]()
+        self._bytes_received = 0
+        self._line_is_free_at = float("-inf")
+        """When all that was sent has reached the device, at the latest."""
+
+    @property
+    def line_seconds(self) -> float:
+        """What a request and the longest answer take on the line at most: the tolerance where a time is bounded from above."""
+        return self.line.allowance(LONGEST_FRAME_BYTES) * self.speed
 
     def begin_case(self, timeout_seconds: float = float("inf"), seed: int = 0) -> None:
         """Forget what was exchanged before, and give the case its time."""
-        longest = max(timeout_seconds, VIRTUAL_CASE_SECONDS) if self.is_virtual else timeout_seconds
+        longest = max(timeout_seconds, VIRTUAL_CASE_SECONDS) if self.is_virtual else timeout_seconds * self.speed
         self._deadline = self.clock() + longest
         self._timeout_seconds = longest
         self._sessions_asked_for = 0
@@ -153,6 +115,15 @@ class Tester:
         self.acknowledging = True
         for record in (self.exchange, self.events, self.responses, self.received, self._times_sent):
             record.clear()
+
+    def grant(self, seconds: float) -> None:
+        """Give the case so much more time, which passes otherwise than by its waiting."""
+        self._deadline += seconds
+
+    @property
+    def url(self) -> str:
+        """What was opened; empty where the port does not say."""
+        return str(getattr(self._port, "port", None) or "")
 
     def send_bytes(self, data: bytes) -> None:
         """Write bytes as they are.
@@ -168,6 +139,12 @@ class Tester:
             self._port.write(data)
         except OSError as error:
             raise Unreachable(f"the port is gone: {error}") from error
+        self.clock.wrote(data)
+        self._line_is_free_at = max(self._line_is_free_at, self.clock()) + self._seconds_for(len(data))
+
+    def _seconds_for(self, byte_count: int) -> float:
+        """How long so many bytes take on the line."""
+        return byte_count * self.line.seconds_per_byte * self.speed
 
     def _note(self, to: Towards, data: bytes) -> None:
         self.exchange.append(Record(round((self.clock() - self._began) * 1e6), to, bytes(data)))
@@ -180,7 +157,7 @@ class Tester:
 
     def _check_time(self) -> None:
         if self.clock() > self._deadline:
-            raise TookTooLong(f"the case took longer than {self._timeout_seconds:g} s")
+            raise TookTooLong(f"the case took longer than {self._timeout_seconds / self.speed:g} s")
 
     def send(self, opcode: int, payload: bytes, request_id: int | None = None) -> int:
         """Send a request as bytes; returns its id, the next one unless given."""
@@ -205,7 +182,7 @@ class Tester:
         """As `request`, with the payload as bytes, right or wrong."""
         return self.answer_to(opcode, self.send(opcode, payload, request_id))
 
-    def answer_to(self, opcode: int, request_id: int, within: float = ANSWER_SECONDS) -> Reply:
+    def answer_to(self, opcode: int, request_id: int, within: float | None = None) -> Reply:
         """Wait for the answer to a request that was sent, and decode it.
 
         Raises:
@@ -216,29 +193,41 @@ class Tester:
             return decode_reply(frame)
         except WireError as error:
             raise Failure(
-                "the answer must decode", expected="an answer of the declared layout", got=f"{frame} ({error})"
+                "the answer must decode", expected="an answer of the declared layout", got=f"{shown(frame)} ({error})"
             ) from None
 
-    def response_to(self, opcode: int, request_id: int, within: float = ANSWER_SECONDS) -> Frame:
-        """Wait for the RESPONSE frame to a request, and take it out of `responses`."""
-        deadline = self.clock() + within
+    def response_to(self, opcode: int, request_id: int, within: float | None = None) -> Frame:
+        """Wait for the RESPONSE frame to a request, and take it out of `responses`.
+
+        The line is given its time besides. Without `within` it is ANSWER_SECONDS.
+        """
+        began = self._begin_to_wait()
         while True:
             for index, frame in enumerate(self.responses):
                 if (frame.opcode, frame.request_id) == (opcode, request_id):
                     return self.responses.pop(index)
-            if self.clock() >= deadline:
+            if self._is_over(began, within):
                 got = f"other answers only: {shown(self.responses)}" if self.responses else "no answer"
                 raise NoAnswer(
-                    f"an answer within {within:g} s",
-                    expected=f"RESPONSE with opcode {opcode:#06x}, request id {request_id}",
+                    f"an answer within {ANSWER_SECONDS if within is None else within:g} s",
+                    expected=f"RESPONSE {request_id} {command_text(opcode)}",
                     got=got,
                 )
             self._take_in()
 
+    def _begin_to_wait(self) -> Began:
+        return Began(max(self.clock(), self._line_is_free_at), self._bytes_received)
+
+    def _is_over(self, began: Began, within: float | None) -> bool:
+        """Whether what is awaited had to be there, the line's time for it, and for what came before it, added."""
+        came = min(self._bytes_received - began.byte_count, MOST_BYTES_BEFORE_AN_ANSWER)
+        due = ANSWER_SECONDS * self.speed if within is None else within
+        return self.clock() >= began.at + due + self.line.allowance(came) * self.speed
+
     def listen(self, seconds: float) -> None:
         """Take in whatever comes for that long."""
         deadline = self.clock() + seconds
-        while (left := deadline - self.clock()) > 0:
+        while (left := self.clock.real_seconds(deadline - self.clock())) > 0:
             self._take_in(min(max(left, SHORTEST_READ_SECONDS), LONGEST_READ_SECONDS))
 
     def expect_silence(self) -> None:
@@ -254,21 +243,22 @@ class Tester:
         if unasked:
             raise Failure(what, expected="no other answer", got=shown(unasked))
         if reply.body != Pong(token=_PROBE_TOKEN):
-            raise Failure(what, expected=str(Pong(token=_PROBE_TOKEN)), got=shown(reply))
+            raise Failure(what, expected=shown(Pong(token=_PROBE_TOKEN)), got=shown(reply))
 
-    def wait_for_event(self, kind: type[E], within: float = ANSWER_SECONDS) -> E:
-        """The first event of a kind since the case began, waiting for it if need be.
+    def wait_for_event(self, kind: type[E], within: float | None = None) -> E:
+        """The first event of a kind since the case began, waiting for it if need be, as long as `response_to`.
 
         Raises:
             Failure: none came.
         """
-        deadline = self.clock() + within
+        began = self._begin_to_wait()
         while True:
             for _, message in self.events:
                 if isinstance(message, kind):
                     return message
-            if self.clock() >= deadline:
-                raise Failure(f"an event within {within:g} s", expected=kind.__name__, got=f"{[m for _, m in self.events]}")
+            if self._is_over(began, within):
+                what = f"an event within {ANSWER_SECONDS if within is None else within:g} s"
+                raise Failure(what, expected=shown(kind), got=shown([event for _, event in self.events]))
             self._take_in()
 
     def check_repeats(self) -> None:
@@ -290,12 +280,17 @@ class Tester:
 
     def acknowledge(self, number: int) -> None:
         """Send EVENT_ACK for all events up to `number`."""
+        was_free_at = self._line_is_free_at
         self.send_bytes(encode_frame(Frame(Kind.EVENT_ACK, 0, number)))
+        # What acknowledges a flood is not waited for without end.
+        latest = max(was_free_at, self.clock() + self._seconds_for(MOST_BYTES_BEFORE_AN_ANSWER))
+        self._line_is_free_at = min(self._line_is_free_at, latest)
 
     def close(self) -> None:
         self._port.close()
 
     def _take_in(self, within: float = POLL_SECONDS) -> None:
+        """Read once, for so long of real time at most."""
         self._check_time()
         try:
             if self._port.timeout != within:
@@ -306,6 +301,7 @@ class Tester:
         if data:
             self._note(Towards.HOST, data)
             self.received += data
+            self._bytes_received += len(data)
             self._check_amount()
         # Always at time 0: a frame that a slow line or a busy computer cuts in two is whole all the same.
         for frame in self._reader.feed(data, 0):

@@ -67,7 +67,9 @@ def read_waivers(path: Path, known: Iterable[str], today: date) -> Waivers:
         found = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File).waiver
     except OSError as error:
         raise WaiverError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except UnicodeDecodeError:
+        raise WaiverError(f"{path}: it is no text in UTF-8") from None
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise WaiverError(f"{path}: {error}") from None
     cases = [entry.case for entry in found]
     if unknown := sorted(set(cases) - set(known)):

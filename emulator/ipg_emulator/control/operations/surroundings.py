@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
+from ipg_protocol.vocabulary import BatteryTier
 
 from ipg_emulator.control.answers import Moment, seconds
 from ipg_emulator.control.operation import Operation, OperationError, operation
@@ -16,9 +17,11 @@ from ipg_emulator.virtual import Subject, VirtualIpg
 if TYPE_CHECKING:
     PostureName = str
     LeadFaultName = str
+    TierName = str
 else:
     PostureName = Literal[tuple(POSTURES)]
     LeadFaultName = Literal[tuple(LEAD_FAULTS)]
+    TierName = Literal[tuple(BatteryTier.__members__)]
 
 MOST_CONTACTS_SHIFTED = 100
 Contact = Annotated[int, msgspec.Meta(ge=0, le=252, description="number of a contact, from 0")]
@@ -120,6 +123,19 @@ class PlaceCharger(Act, frozen=True):
         ipg.surroundings.charger(self.coupling_permille, now)
 
 
+@operation("battery")
+class SetBattery(Act, frozen=True):
+    """The cell is at another level at once. The device finds out when it next checks its battery."""
+
+    tier: Annotated[
+        TierName,
+        msgspec.Meta(description="the tier to whose voltage, under the load of the moment, it has come down; OK: full enough"),
+    ]
+
+    def happen(self, ipg: VirtualIpg, now: int) -> None:
+        ipg.surroundings.battery(BatteryTier[self.tier], now)
+
+
 @operation("worn-disc")
 class WearDisc(Act, frozen=True):
     """The disc that feeds the device is put on, or lifted: without it the device is dead."""
@@ -136,6 +152,14 @@ class ReplaceBattery(Act, frozen=True):
 
     def happen(self, ipg: VirtualIpg, now: int) -> None:
         ipg.surroundings.replace_battery(now)
+
+
+@operation("brown-out")
+class GiveWay(Act, frozen=True):
+    """The supply gives way for a moment: the device dies on the spot, and boots on what it has stored."""
+
+    def happen(self, ipg: VirtualIpg, now: int) -> None:
+        ipg.surroundings.brown_out(now)
 
 
 @operation("cut-power")

@@ -13,13 +13,16 @@ from ipg_emulator.faults.defects import (
     framing,
     gates,
     identity,
+    limits,
     measuring,
     programs,
+    ramps,
     records,
     resets,
     sensing,
     sessions,
     therapy,
+    transactions,
 )
 from ipg_emulator.faults.defects.defect import DECLARED, Defect
 from ipg_emulator.faults.fault import FaultError
@@ -28,7 +31,22 @@ from ipg_emulator.firmware.core import Alteration
 
 __all__ = ["DEFECTS", "MODULES", "Defect", "defects", "listing"]
 
-MODULES = (framing, gates, identity, sessions, programs, therapy, measuring, records, resets, features, sensing)
+MODULES = (
+    framing,
+    gates,
+    identity,
+    sessions,
+    transactions,
+    programs,
+    therapy,
+    ramps,
+    limits,
+    measuring,
+    records,
+    resets,
+    features,
+    sensing,
+)
 """Where defects are declared, in the order in which they are told."""
 
 DEFECTS: dict[str, Defect] = {

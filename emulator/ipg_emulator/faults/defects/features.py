@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ipg_protocol.commands.modes import EnterMriMode, LeaveMriMode, Modes, ReadModes
-from ipg_protocol.commands.therapy import ReadSchedule, StartTherapy, StopMode, TherapyCause, WriteSchedule
+from ipg_protocol.commands.therapy import ReadSchedule, ScheduleRow, StartTherapy, StopMode, TherapyCause, WriteSchedule
 from ipg_protocol.commands.therapy import Schedule as ScheduleTold
 from ipg_protocol.refusal import SafetyDetail, SafetyRule
 from ipg_protocol.vocabulary import State
@@ -22,7 +22,7 @@ from ipg_emulator.firmware.host_watch import HostWatch
 from ipg_emulator.firmware.link import Link
 from ipg_emulator.firmware.modes import Modes as HeldOff
 from ipg_emulator.firmware.refusal import Refused
-from ipg_emulator.firmware.schedule import Schedule
+from ipg_emulator.firmware.schedule import MINUTES_PER_DAY, Schedule
 from ipg_emulator.firmware.timers import Timer
 
 # MRI mode
@@ -224,3 +224,25 @@ def scheduled_therapy_stops_at_once(
 ) -> None:
     """At the end of a row the output is cut, and not ramped down."""
     usual(StopMode.IMMEDIATE if cause is TherapyCause.SCHEDULE else mode, now, cause)
+
+
+@part("device.schedule", "_begin")
+def scheduled_program_not_selected(usual: Usual, schedule: Schedule, row: ScheduleRow, now: int) -> None:
+    """At a row's minute the program starts that is active, and not the row's."""
+    usual(replace(row, program=inside(schedule, "_device").configuration.active_program), now)
+
+
+@part("device.schedule", "_begin")
+def scheduled_start_is_a_change(usual: Usual, schedule: Schedule, row: ScheduleRow, now: int) -> None:
+    """A row raises the revision of the configuration each time, though its program was the active one."""
+    device = inside(schedule, "_device")
+    if row.program == device.configuration.active_program:
+        device.memory.commit(device.configuration)
+    usual(row, now)
+
+
+@part("device.schedule", "_row_beginning")
+def row_over_midnight_never_begins(usual: Usual, _: Schedule, now: int) -> ScheduleRow | None:
+    """A row that ends after midnight is never begun."""
+    row: ScheduleRow | None = usual(now)
+    return None if row is not None and row.minute_of_day + row.duration_minutes > MINUTES_PER_DAY else row

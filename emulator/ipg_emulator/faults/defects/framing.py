@@ -191,3 +191,21 @@ def bad_crc_counted_as_bad_cobs(told: LinkStatistics, _: Context) -> LinkStatist
 def refusals_counted_as_executed(told: LinkStatistics, _: Context) -> LinkStatistics:
     """GET_LINK_STATISTICS counts a refused request among those executed."""
     return replace(told, requests_executed=told.requests_executed + told.requests_refused)
+
+
+@part("link", "read")
+def crc_of_zero_is_none(usual: Usual, _: Link, data: bytes, now: int) -> list[Frame]:
+    """A frame whose CRC is 0 is taken: 0 stands for a sender that reckons none."""
+    frames: list[Frame] = usual(_each_broken(data, _mended_if_unsigned), now)
+    return frames
+
+
+def _mended_if_unsigned(body: bytes) -> bytes:
+    return _mended(body) if body[-_CRC_BYTES:] == bytes(_CRC_BYTES) else body
+
+
+@answering(GetLinkStatistics)
+def replays_counted_as_executed(told: LinkStatistics, _: Context) -> LinkStatistics:
+    """GET_LINK_STATISTICS counts what was answered from store among what was executed."""
+    executed = told.requests_executed + told.requests_replayed
+    return replace(told, requests_executed=executed, requests_replayed=0)

@@ -81,7 +81,7 @@ def capabilities_begin_again(usual: Usual, request: GetCapabilities, context: Co
 @going_by
 def fewer_slots_than_told(model: DeviceModel) -> DeviceModel:
     """The device has one program slot fewer than its capabilities say."""
-    return replace(model, program_slots=model.program_slots - 1)
+    return replace(model, program_slots=max(model.program_slots - 1, len(model.programs)))
 
 
 @answering(GetStatus)

@@ -18,11 +18,12 @@ from ipg_protocol.commands.therapy import TherapyCause
 from ipg_protocol.vocabulary import BatteryTier, State
 from ipg_protocol.wire import Message
 
-from ipg_emulator.faults.defects.defect import Usual, answering, booting, going_by, inside, part, put, replace, serving
+from ipg_emulator.faults.defects.defect import Usual, answering, booting, due, going_by, inside, part, put, replace, serving
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.delivery import Delivery
 from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import Context
+from ipg_emulator.firmware.therapy import Goal
 from ipg_emulator.firmware.timers import Timer
 from ipg_emulator.model import DeviceModel
 
@@ -173,3 +174,33 @@ def therapy_not_stopped_at_eos(usual: Usual, _: Delivery, cause: TherapyCause, n
     """Therapy goes on when the battery is at its end of service."""
     if cause is not TherapyCause.BATTERY:
         usual(cause, now)
+
+
+@serving(ReadImpedance)
+def impedance_pages_are_the_first(usual: Usual, request: ReadImpedance, context: Context) -> Message:
+    """READ_IMPEDANCE begins with the first row, whichever is asked for."""
+    answer: Message = usual(replace(request, first=0), context)
+    return answer
+
+
+@part("device.delivery", "_hold_off")
+def stopped_therapy_resumed_after_measurement(usual: Usual, delivery: Delivery, cause: TherapyCause, now: int) -> None:
+    """Therapy that was ramping down when a measurement cut it off is resumed after it."""
+    is_stopping = delivery.therapy.goal is Goal.STOPPING
+    usual(cause, now)
+    if is_stopping:
+        put(delivery, _will_resume=True)
+
+
+@due(Timer.MEASUREMENT)
+def measurement_restarts_the_counts(usual: Usual, firmware: Firmware, now: int) -> None:
+    """Charge, on-time, pulses and energy begin at 0 again after a measurement."""
+    firmware.device.delivery.therapy.count_from(now)
+    usual(now)
+
+
+@part("device.delivery", "measurement_left_us")
+def busy_for_one_pair(usual: Usual, delivery: Delivery, now: int) -> int:
+    """BUSY tells how long the pair still takes, and not the measurement of all."""
+    left_us: int = usual(now)
+    return min(left_us, delivery.pair_us)

@@ -25,7 +25,8 @@ ipg-emulator run --model scs-rechargeable --defect duplicate-executed
 ipg-conformance run --target 'ipg://scs-rechargeable?defect=duplicate-executed'
 ```
 
-`--defect` may be given again; in a URL, names are separated by commas; in the file of a fleet, `defects = ["..."]`. A fault
+`--defect` may be given again; in a URL, names are separated by commas; in the file of a fleet it is `defects = ["..."]`, in a
+test `@pytest.mark.ipg(defects=["..."])`. On a model that lacks what a defect is in, it does nothing. A fault
 ([faults.md](faults.md)) comes and goes while a device runs; a defect is how the device was made. Where a defect leads the
 firmware so far astray that it dies, its watchdog resets it.
 

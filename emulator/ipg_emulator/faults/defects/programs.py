@@ -25,6 +25,7 @@ from ipg_protocol.wire import Message
 from ipg_emulator.faults.defects.defect import Usual, answering, booting, part, replace, serving
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.configuration import CHECKPOINTS, Configuration, Program, areas_checksum
+from ipg_emulator.firmware.delivery import Delivery
 from ipg_emulator.firmware.dispatch import Context
 from ipg_emulator.firmware.refusal import Refused
 
@@ -286,3 +287,48 @@ def active_program_not_committed(usual: Usual, memory: Any, configuration: Confi
     """A change of the selection is answered OK and not made."""
     revision: int = usual(replace(configuration, active_program=memory.configuration.active_program))
     return revision
+
+
+@answering(ReadProgram)
+def program_bears_the_latest_revision(read: ProgramArea, context: Context) -> ProgramArea:
+    """READ_PROGRAM tells the revision of the configuration, and not the one at which the program was written."""
+    return replace(read, revision=context.device.configuration.revision)
+
+
+@part("device.delivery", "is_using")
+def suspended_program_replaced(usual: Usual, delivery: Delivery, number: int) -> bool:
+    """COMMIT_PROGRAM and ERASE_PROGRAM take the program that will run on when therapy is held off no more."""
+    is_used: bool = usual(number)
+    return is_used and delivery.therapy.is_on
+
+
+@serving(BeginProgramWrite, WriteProgramBlock, CommitProgram)
+def refusal_drops_the_shadow_copy(usual: Usual, request: Message, context: Context) -> Message:
+    """A refusal in the middle of writing a program drops what was written of it."""
+    try:
+        answer: Message = usual(request, context)
+    except Refused:
+        context.device.shadow = None
+        raise
+    return answer
+
+
+@serving(WriteProgramBlock)
+def first_block_stays(usual: Usual, request: WriteProgramBlock, context: Context) -> Message:
+    """A block that is written again is answered OK, and stays as it was first."""
+    shadow = context.device.shadow
+    blocks = list(shadow.blocks) if shadow else []
+    answer: Message = usual(request, context)
+    if shadow is not None and blocks[request.settings.area] is not None:
+        shadow.blocks[:] = blocks
+    return answer
+
+
+@serving(RestoreCheckpoint)
+def restored_limits_are_new(usual: Usual, request: RestoreCheckpoint, context: Context) -> Message:
+    """RESTORE_CHECKPOINT brings the limits back under the new revision, and not under the one that they had."""
+    answer: Revision = usual(request, context)
+    memory = context.device.memory
+    limits = replace(memory.configuration.limits, revision=answer.revision)
+    memory.configuration = replace(memory.configuration, limits=limits)
+    return answer

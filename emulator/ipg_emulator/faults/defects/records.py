@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from ipg_protocol.commands.link import ResetHappened
-from ipg_protocol.commands.log import Counters, LogCode, LogExtent, LogInfo, LogPage, ReadCounters, ReadLog
+from ipg_protocol.commands.log import ClearFault, Counters, LogCode, LogExtent, LogInfo, LogPage, ReadCounters, ReadLog
 from ipg_protocol.commands.therapy import AmplitudeChanged
+from ipg_protocol.vocabulary import FaultCode
 from ipg_protocol.wire import Message
 
-from ipg_emulator.faults.defects.defect import Usual, answering, booting, going_by, inside, part, put, replace
+from ipg_emulator.faults.defects.defect import Usual, answering, booting, going_by, inside, part, put, replace, serving
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import Context
 from ipg_emulator.firmware.events import EventQueue, Sending
+from ipg_emulator.firmware.layout import EVENTS_KEPT
 from ipg_emulator.firmware.memory import Memory
 from ipg_emulator.model import DeviceModel
 
@@ -187,3 +189,40 @@ def reset_untold(usual: Usual, _: Device, event: Message, now: int) -> None:
     """No event tells of a reset."""
     if not isinstance(event, ResetHappened):
         usual(event, now)
+
+
+@part("memory", "add_event")
+def full_queue_drops_the_newest(usual: Usual, memory: Memory, number: int, frame: bytes) -> None:
+    """An event that finds the queue full is dropped, and not the oldest there."""
+    if len(memory.events) < EVENTS_KEPT:
+        usual(number, frame)
+
+
+@part("memory", "log")
+def log_in_seconds(usual: Usual, _: Memory, code: LogCode, argument: int, *, uptime_us: int) -> None:
+    """Entries of the log bear the uptime in seconds."""
+    usual(code, argument, uptime_us=uptime_us // 1000)
+
+
+@part("memory", "raise_fault")
+def faults_counted_once(usual: Usual, memory: Memory, fault: FaultCode, **told: Any) -> None:
+    """READ_FAULTS tells each fault as raised once, however often it was."""
+    usual(fault, **told)
+    memory.faults = {**memory.faults, fault: replace(memory.faults[fault], times=1)}
+
+
+@part("device", "log")
+def fault_logged_as_contact(usual: Usual, device: Device, code: LogCode, argument: int, now: int) -> None:
+    """FAULT_RAISED is logged with the contact, and not with the fault."""
+    is_fault = code is LogCode.FAULT_RAISED
+    usual(code, device.memory.faults[FaultCode(argument)].contact if is_fault else argument, now)
+
+
+@serving(ClearFault)
+def any_clearing_clears_all(usual: Usual, request: ClearFault, context: Context) -> Message:
+    """CLEAR_FAULT clears every fault that can be cleared, whichever it names."""
+    device = context.device
+    for fault in device.memory.latched_faults:
+        usual(replace(request, fault=fault), context)
+    answer: Message = usual(request, context)
+    return answer

@@ -6,10 +6,11 @@ from typing import Any
 
 from ipg_protocol.command import Command
 from ipg_protocol.commands.link import EnterShelfMode, FactoryReset, Reset, ResetCause, ResetHappened
+from ipg_protocol.commands.log import Counters
 from ipg_protocol.vocabulary import AWAKE, State
 from ipg_protocol.wire import Message
 
-from ipg_emulator.faults.defects.defect import Usual, booting, never, part, put, replace, serving
+from ipg_emulator.faults.defects.defect import Usual, answering, booting, never, part, put, replace, serving
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.configuration import CHECKPOINTS, factory_configuration
 from ipg_emulator.firmware.delivery import Delivery
@@ -158,3 +159,31 @@ def last_change_lost_in_reset(usual: Usual, memory: Memory, now: int) -> None:
     memory.configuration = before
     usual(now)
     memory.configuration = latest
+
+
+@answering(FactoryReset)
+def factory_reset_drops_events(answer: Message, context: Context) -> Message:
+    """FACTORY_RESET drops the events that were not acknowledged."""
+    context.device.memory.acknowledge(context.device.memory.last_event)
+    return answer
+
+
+@answering(FactoryReset)
+def factory_reset_stops_the_clock(answer: Message, context: Context) -> Message:
+    """FACTORY_RESET stops the clock."""
+    context.device.memory.note(clock_set=None)
+    return answer
+
+
+@answering(FactoryReset)
+def factory_reset_clears_the_counters(answer: Message, context: Context) -> Message:
+    """FACTORY_RESET sets all counters to 0."""
+    context.device.memory.counters = Counters(*[0] * len(Counters.__struct_fields__))
+    return answer
+
+
+@answering(FactoryReset)
+def factory_reset_forgets_faults(answer: Message, context: Context) -> Message:
+    """FACTORY_RESET forgets the faults that were ever raised."""
+    context.device.memory.faults = {}
+    return answer

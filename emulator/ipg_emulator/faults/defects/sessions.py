@@ -1,23 +1,22 @@
-"""Sessions, the numbering of requests, and transactions: who speaks, and what was heard before."""
+"""Sessions, and the numbering of requests: who speaks, and what was heard before."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ipg_protocol.command import Command, Reply
-from ipg_protocol.commands.link import Abort, TransactionOutcome, TransactionReport, TransactionStatus
+from ipg_protocol.commands.link import Abort
 from ipg_protocol.commands.session import CloseSession, ClosingReason, KeepAlive, OpenSession, SessionTime
 from ipg_protocol.commands.session import Session as SessionOpened
 from ipg_protocol.commands.therapy import StopMode
 from ipg_protocol.frame import Frame
-from ipg_protocol.refusal import Done
+from ipg_protocol.refusal import Done, RequestDetail
 from ipg_protocol.vocabulary import ResponseFlag, Status
-from ipg_protocol.wire import Message
+from ipg_protocol.wire import Message, decode
 
 from ipg_emulator.faults.defects.defect import Usual, answering, booting, due, inside, never, part, put, replace, serving
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.dispatch import Context
-from ipg_emulator.firmware.journal import Committed, Journals
 from ipg_emulator.firmware.link import Link
 from ipg_emulator.firmware.refusal import Refused
 from ipg_emulator.firmware.sessions import Seen, Session
@@ -88,6 +87,53 @@ def acknowledged_event_untold(opened: SessionOpened, _: Context) -> SessionOpene
 def transaction_counter_wraps_early(opened: SessionOpened, _: Context) -> SessionOpened:
     """The last transaction of a host is kept in 5 bits."""
     return replace(opened, last_transaction=opened.last_transaction % 32)
+
+
+def _as_of(link: Link, frame: Frame, request: OpenSession, *names: str) -> Frame:
+    """The frame that opened the session, if it agrees with this request in these fields."""
+    opened_by = link.session.opened_by.payload if link.session else frame.payload
+    opened = decode(OpenSession, opened_by)
+    agrees = all(getattr(opened, name) == getattr(request, name) for name in names)
+    return replace(frame, payload=opened_by) if agrees else frame
+
+
+@part("link", "_earlier_reply")
+def session_known_by_its_nonce(usual: Usual, link: Link, session: Any, frame: Frame, request: Message) -> Reply | None:
+    """OPEN_SESSION of another host, with the nonce of the session that is open, is taken for a repeat."""
+    seen = _as_of(link, frame, request, "role", "nonce") if isinstance(request, OpenSession) else frame
+    reply: Reply | None = usual(session, seen, request)
+    return reply
+
+
+@part("link", "_earlier_reply")
+def other_role_taken_for_a_repeat(usual: Usual, link: Link, session: Any, frame: Frame, request: Message) -> Reply | None:
+    """OPEN_SESSION for another role, with host and nonce of the session that is open, is taken for a repeat."""
+    seen = _as_of(link, frame, request, "host_id", "nonce") if isinstance(request, OpenSession) else frame
+    reply: Reply | None = usual(session, seen, request)
+    return reply
+
+
+@part("link", "_earlier_reply")
+def closed_session_answered_from_store(usual: Usual, link: Link, session: Any, frame: Frame, request: Message) -> Reply | None:
+    """OPEN_SESSION that comes again after CLOSE_SESSION is answered as the first time, and opens nothing."""
+    if link.session is not None:
+        put(link, _last_opened=link.session.opened_by)
+    last: Any = vars(link).get("_last_opened")
+    if isinstance(request, OpenSession) and link.session is None and last is not None and last.payload == frame.payload:
+        return Reply(last.reply.status, ResponseFlag.REPLAYED, last.reply.body)
+    reply: Reply | None = usual(session, frame, request)
+    return reply
+
+
+@part("link", "_pass_gates")
+def repeats_keep_no_session(usual: Usual, link: Link, *request: Any) -> Reply | None:
+    """Requests that are answered from store do not restart the idle time."""
+    timers = inside(link, "_timers")
+    deadline = timers.deadline(Timer.SESSION_IDLE)
+    reply: Reply | None = usual(*request)
+    if reply is not None and reply.flags and deadline is not None and link.session is not None:
+        timers.set(Timer.SESSION_IDLE, deadline)
+    return reply
 
 
 # Request ids
@@ -192,69 +238,39 @@ def too_late_to_abort_is_ok(usual: Usual, request: Abort, context: Context) -> M
     return answer
 
 
-# Transactions
+@part("link", "_stored_reply")
+def first_bytes_compared(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+    """Of a request under a used id the first 8 bytes of the payload are compared: one that differs behind them is a repeat."""
+    kept = session.answers.get(frame.request_id)
+    agrees = kept is not None and kept.opcode == frame.opcode and kept.payload[:8] == frame.payload[:8]
+    return usual(session, replace(frame, payload=kept.payload) if agrees and kept else frame)
 
 
-@part("link", "_earlier_reply")
-def transaction_executed_again(usual: Usual, link: Link, session: Session | None, frame: Frame, request: Message) -> Any:
-    """A change whose transaction was committed is executed again under another request id."""
-    number = getattr(request, "transaction", 0)
-    is_kept = session is not None and number in link.device.memory.journal(session.host_id).kept
-    return None if is_kept else usual(session, frame, request)
-
-
-@part("link", "_earlier_reply")
-def transaction_zero_taken(usual: Usual, _: Link, session: Any, frame: Frame, request: Message) -> Any:
-    """A change with the transaction 0 is executed."""
-    return None if getattr(request, "transaction", 1) == 0 else usual(session, frame, request)
-
-
-@part("link", "_earlier_reply")
-def reused_transaction_answered_from_store(
-    usual: Usual, link: Link, session: Session | None, frame: Frame, request: Any
-) -> Any:
-    """Another change of the same kind under a committed transaction gets the answer of the first."""
-    reply = usual(session, frame, request)
-    if session is None or reply is None or reply.status is not Status.ID_REUSED:
-        return reply
-    kept = link.device.memory.journal(session.host_id).kept[request.transaction]
-    return usual(session, replace(frame, payload=kept.payload), request) if kept.opcode == frame.opcode else reply
-
-
-@booting
-def journal_lost_in_reset(firmware: Firmware) -> None:
-    """After a reset nothing is known of the transactions before it."""
-    put(firmware.memory, _journals=Journals())
-
-
-@part("memory", "record")
-def journal_of_one_host(usual: Usual, memory: Any, host_id: int, transaction: int, committed: Committed) -> None:
-    """The transactions of the last host alone are kept."""
-    hosts = inside(inside(memory, "_journals"), "_of_host")
-    for other in [known for known in hosts if known != host_id]:
-        del hosts[other]
-    usual(host_id, transaction, committed)
-
-
-@answering(TransactionStatus)
-def transaction_without_its_answer(report: TransactionReport, _: Context) -> TransactionReport:
-    """TRANSACTION_STATUS does not tell what a committed transaction was answered."""
-    return replace(report, answer=b"")
-
-
-@answering(TransactionStatus)
-def unseen_transaction_is_forgotten(report: TransactionReport, _: Context) -> TransactionReport:
-    """TRANSACTION_STATUS says FORGOTTEN of a transaction that never came."""
-    is_unseen = report.outcome is TransactionOutcome.NOT_SEEN
-    return replace(report, outcome=TransactionOutcome.FORGOTTEN) if is_unseen else report
-
-
-@part("link", "_execute")
-def refused_change_recorded(usual: Usual, link: Link, entry: Command, frame: Frame, *others: Any) -> Any:
-    """A refused change uses up its transaction, which then stands as committed."""
-    reply = usual(entry, frame, *others)
-    request, session, _ = others
-    if session is not None and entry.is_change and reply is not None and reply.status is Status.OUT_OF_RANGE:
-        answer = b"" if entry.response is Done else bytes(12)
-        link.device.memory.record(session.host_id, request.transaction, Committed(frame.opcode, frame.payload, answer))
+@part("link", "_pass_gates")
+def forbidden_uses_up_its_id(usual: Usual, link: Link, entry: Command | None, frame: Frame, now: int) -> Reply | None:
+    """A request refused NOT_PERMITTED uses up its id."""
+    try:
+        reply: Reply | None = usual(entry, frame, now)
+    except Refused as refused:
+        if refused.status is Status.NOT_PERMITTED and link.session is not None:
+            link.session.keep(frame, Reply(refused.status, ResponseFlag(0), refused.detail))
+        raise
     return reply
+
+
+@part("link", "_stored_reply")
+def pending_names_the_latest_id(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+    """PENDING names the highest id seen, and not the one that is pending."""
+    try:
+        return usual(session, frame)
+    except Refused as refused:
+        if refused.status is Status.PENDING:
+            raise Refused(Status.PENDING, RequestDetail(session.highest_id)) from None
+        raise
+
+
+@part("link", "abort")
+def any_abort_ends_the_self_test(usual: Usual, link: Link, request_id: int) -> None:
+    """ABORT of any request breaks off the self-test that is under way."""
+    awaited = link.session.awaited if link.session else None
+    usual(request_id if awaited is None else awaited.request_id)

@@ -9,6 +9,7 @@ from ipg_protocol import COMMAND_OF, Reply, Request, ResponseFlag, Role, State, 
 from ipg_protocol.commands.link import (
     Abort,
     EnterShelfMode,
+    GetStatus,
     Reset,
     SelfTest,
     SelfTestReport,
@@ -21,9 +22,11 @@ from ipg_protocol.commands.session import CloseSession, OpenSession
 from ipg_protocol.commands.therapy import Amplitude, ReadLimits, SetAmplitude, StartTherapy, StopMode, StopTherapy
 from ipg_protocol.refusal import Done
 
-from ipg_conformance.case import case, expect, expect_ok, expect_refusal, expect_that
+from ipg_conformance.case import Profile, case
 from ipg_conformance.cases.numbering import ANSWERS_KEPT, replayed, step_down
 from ipg_conformance.device import HOST_ID, NEXT, Device
+from ipg_conformance.expect import expect, expect_ok, expect_refusal, expect_that
+from ipg_conformance.together import ask_together, send
 
 SELF_TEST = COMMAND_OF[SelfTest].opcode
 TEST_SECONDS = 0.4
@@ -61,12 +64,14 @@ def break_off(device: Device, number: int) -> Reply:
     return reply
 
 
-@case("REQ/PENDING/BV-01", "REQ-REQ-005", "REQ-FRM-011")
+@case("REQ/PENDING/BV-01", "REQ-REQ-005", "REQ-FRM-011", profile=Profile.FULL)
 def repeat_under_way_is_pending(device: Device) -> None:
     """The repeat of a SELF_TEST under way is refused PENDING; the answer comes once, and is repeated from store."""
     number = begin_test(device)
     for _ in range(2):
-        reply = device.tester.request(SelfTest(), number)
+        device.tester.send(SELF_TEST, b"", number)
+    for _ in range(2):
+        reply = answer(device, number)
         expect_refusal("the repeat", reply, Status.PENDING, request_id=number)
         expect("its flags", reply.flags, ResponseFlag(0))
     first = answer(device, number)
@@ -76,14 +81,14 @@ def repeat_under_way_is_pending(device: Device) -> None:
     expect("the answer to the repeat", device.tester.request(SelfTest(), number), replayed(first))
 
 
-@case("REQ/PENDING/BV-02", "REQ-REQ-005", "REQ-THR-002")
+@case("REQ/PENDING/BV-02", "REQ-REQ-005", "REQ-THR-002", profile=Profile.FULL)
 def others_are_served_meanwhile(device: Device) -> None:
     """Reads, changes and STOP_THERAPY are served while a SELF_TEST is under way, and do not break it off."""
     number = begin_test(device)
-    device.status()
-    device.ask(ReadLimits())
-    device.ask(SetTime(NEXT, 1_000))
-    device.ask(StopTherapy(StopMode.IMMEDIATE))
+    meanwhile: tuple[Request[Any], ...] = (GetStatus(), ReadLimits(), SetTime(NEXT, 1_000), StopTherapy(StopMode.IMMEDIATE))
+    for request, reply in zip(meanwhile, ask_together(device, *meanwhile), strict=True):
+        command = COMMAND_OF[type(request)]
+        expect_ok(reply, command.response, f"{command.name} is accepted")
     expect("answers to the SELF_TEST so far", device.tester.responses, [])
     expect_ok(answer(device, number), SelfTestReport)
 
@@ -92,10 +97,26 @@ def others_are_served_meanwhile(device: Device) -> None:
 def id_of_a_pending_request(device: Device) -> None:
     """Another request under the id of the one under way is refused ID_REUSED."""
     number = begin_test(device)
-    reply = device.tester.request(ReadLimits(), number)
+    read_limits = COMMAND_OF[ReadLimits].opcode
+    for opcode in (read_limits, SELF_TEST):
+        device.tester.send(opcode, b"", number)
+    end = send(device, Abort(number))
+    reply = device.tester.answer_to(read_limits, number)
     expect_refusal("READ_LIMITS under its id", reply, Status.ID_REUSED, request_id=number)
-    expect_refusal("the repeat", device.tester.request(SelfTest(), number), Status.PENDING, request_id=number)
-    break_off(device, number)
+    expect_refusal("the repeat", answer(device, number), Status.PENDING, request_id=number)
+    expect_refusal("the SELF_TEST", answer(device, number), Status.ABORTED, request_id=number)
+    expect_ok(device.tester.answer_to(COMMAND_OF[Abort].opcode, end), Done, "ABORT is accepted")
+
+
+@case("REQ/PENDING/BO-02", "REQ-REQ-005", "REQ-REQ-006", profile=Profile.FULL)
+def later_requests_leave_it_be(device: Device) -> None:
+    """PENDING names the id of the SELF_TEST though later ones have come, and an ABORT of another request leaves it alone."""
+    number = begin_test(device)
+    abort = send(device, Abort(device.tester.take_request_id()))
+    device.tester.send(SELF_TEST, b"", number)
+    expect_ok(device.tester.answer_to(COMMAND_OF[Abort].opcode, abort), Done, "ABORT is accepted")
+    expect_refusal("the repeat", answer(device, number), Status.PENDING, request_id=number)
+    expect_ok(answer(device, number), SelfTestReport)
 
 
 @case("REQ/PENDING/BO-01", "REQ-REQ-005", "REQ-FRM-011", each=ENDINGS)
@@ -109,7 +130,7 @@ def broken_off_by_what_it_cannot_go_with(device: Device, ending: Callable[[Devic
     expect_refusal("the SELF_TEST", answer(device, number), Status.ABORTED, request_id=number)
 
 
-@case("TST/BUSY/BO-01", "REQ-TST-001")
+@case("TST/BUSY/BO-01", "REQ-TST-001", profile=Profile.FULL)
 def second_test_meanwhile(device: Device) -> None:
     """A second SELF_TEST is refused BUSY with the time left; once the first is answered, it is taken."""
     number = begin_test(device)
@@ -119,14 +140,14 @@ def second_test_meanwhile(device: Device) -> None:
     break_off(device, begin_test(device))
 
 
-@case("REQ/ABORT/BV-01", "REQ-REQ-006", "REQ-REQ-005")
+@case("REQ/ABORT/BV-01", "REQ-REQ-006", "REQ-REQ-005", profile=Profile.FULL)
 def request_under_way_is_broken_off(device: Device) -> None:
     """ABORT of a SELF_TEST under way is OK; the test is answered ABORTED, also when it is repeated, and another may begin."""
     number = begin_test(device)
     first = break_off(device, number)
     expect("the answer to the repeat", device.tester.request(SelfTest(), number), replayed(first))
     break_off(device, begin_test(device))
-    device.tester.listen(TEST_SECONDS)
+    device.catch_up(TEST_SECONDS)
     expect("further answers", device.tester.responses, [])
 
 

@@ -22,11 +22,13 @@ from ipg_protocol.commands.therapy import (
 from ipg_protocol.refusal import SafetyRule
 
 from ipg_conformance.capabilities import Range
-from ipg_conformance.case import NotApplicable, case, expect, expect_refusal, expect_that
+from ipg_conformance.case import case
 from ipg_conformance.cases.parameters import expect_in_range, expect_unsafe
 from ipg_conformance.cases.safe_limits import steps_over
 from ipg_conformance.device import NEXT, Device
+from ipg_conformance.expect import NotApplicable, expect, expect_refusal, expect_that
 from ipg_conformance.safety import broken_rules, charge_nanocoulombs
+from ipg_conformance.wording import shown
 
 
 class Setting(NamedTuple):
@@ -67,7 +69,7 @@ def setting_at_its_boundaries(device: Device, setting: Setting) -> None:
         expect_in_range(request, setting.field, value, allowed, reply)
         if allowed.has(value):
             expected = Status.UNSAFE_COMBINATION if rules else Status.OK
-            expect(f"{setting.field} = {value}, which breaks {rules or 'no rule'}", reply.status, expected)
+            expect(f"{setting.field} = {value}, which breaks {shown(rules) if rules else 'no rule'}", reply.status, expected)
         if reply.status is not Status.OK:
             expect("programs, limits, therapy and revision", device.snapshot(), before)
 

@@ -1,10 +1,19 @@
-"""REQ-PRG-011 and 012: keeping a copy of the whole configuration, and putting it back."""
+"""REQ-PRG-011 and 012, REQ-RST-004: keeping a copy of the whole configuration, putting it back, and the factory's."""
 
 from __future__ import annotations
 
 import msgspec
 from ipg_protocol import Message, State, Status
-from ipg_protocol.commands.link import Capability, FactoryReset
+from ipg_protocol.commands.link import (
+    Alert,
+    Capability,
+    FactoryReset,
+    GetTime,
+    SetTime,
+    TransactionOutcome,
+    TransactionStatus,
+)
+from ipg_protocol.commands.log import LogInfo, ReadCounters
 from ipg_protocol.commands.programs import (
     BeginProgramWrite,
     CommitProgram,
@@ -16,12 +25,17 @@ from ipg_protocol.commands.programs import (
     WriteProgramBlock,
 )
 from ipg_protocol.commands.sensing import WriteFeedback
+from ipg_protocol.commands.session import CloseSession
 from ipg_protocol.commands.therapy import ReadLimits, ReadSchedule, WriteLimits, WriteSchedule
 
-from ipg_conformance.case import NotApplicable, case, expect, expect_refusal
+from ipg_conformance.case import Profile, case
+from ipg_conformance.cases.events import change_amplitude, numbers, prepare
+from ipg_conformance.cases.log import entries_from
 from ipg_conformance.device import NEXT, Device, checksum
-from ipg_conformance.samples import feedback, rows_of
+from ipg_conformance.expect import NotApplicable, expect, expect_refusal, expect_that
+from ipg_conformance.samples import UNIX_MILLISECONDS, feedback, rows_of
 from ipg_conformance.states import bring_to
+from ipg_conformance.wording import shown
 
 CHECKPOINT_FIELD = 1
 RUNNING = [(state.name, state) for state in (State.RAMPING, State.THERAPY)]
@@ -79,13 +93,13 @@ def restoring_what_was_never_kept(device: Device) -> None:
 
 @case("PRG/SAVE/LT-01", "REQ-PRG-011", "REQ-PRG-012", "REQ-CMD-007")
 def checkpoint_beyond_the_last(device: Device) -> None:
-    """A number that is not below CHECKPOINTS is refused OUT_OF_RANGE by both commands."""
+    """A number that is not below CHECKPOINTS is refused OUT_OF_RANGE by both commands, which name the last as the nearest."""
     beyond = checkpoints(device)
-    device.ask(SaveCheckpoint(NEXT, checkpoint=0))
+    device.ask(SaveCheckpoint(NEXT, checkpoint=beyond - 1))
     before = device.snapshot()
     for request in (SaveCheckpoint(NEXT, beyond), SaveCheckpoint(NEXT, 255), RestoreCheckpoint(NEXT, beyond)):
-        detail = {"field": CHECKPOINT_FIELD, "minimum": 0, "maximum": beyond - 1}
-        expect_refusal(str(request), device.request(request), Status.OUT_OF_RANGE, **detail)
+        detail = {"field": CHECKPOINT_FIELD, "minimum": 0, "maximum": beyond - 1, "nearest": beyond - 1}
+        expect_refusal(shown(request), device.request(request), Status.OUT_OF_RANGE, **detail)
     expect("programs, limits, therapy and revision", device.snapshot(), before)
 
 
@@ -103,12 +117,13 @@ def restoring_brings_everything_back(device: Device) -> None:
     """RESTORE_CHECKPOINT puts programs, limits, selection, schedule and feedback back, in one revision."""
     configure(device)
     device.ask(SaveCheckpoint(NEXT, 0))
-    kept = configuration(device)
+    kept, limits = configuration(device), device.ask(ReadLimits())
     change_everything(device)
     revision = device.status().revision
     expect("the revision answered", device.ask(RestoreCheckpoint(NEXT, 0)).revision, revision + 1)
     expect("the revision", device.status().revision, revision + 1)
     expect("programs, limits, selection, schedule and feedback", configuration(device), kept)
+    expect("the limits, with the revision that they had", device.ask(ReadLimits()), limits)
 
 
 @case("PRG/SAVE/BV-02", "REQ-PRG-011", "REQ-PRG-012")
@@ -161,3 +176,37 @@ def restoring_while_therapy_runs(device: Device, state: State) -> None:
     device.ask(SaveCheckpoint(NEXT, 0))
     reply = device.request(RestoreCheckpoint(NEXT, 0))
     expect_refusal("RESTORE_CHECKPOINT", reply, Status.WRONG_STATE, state=device.status().state)
+
+
+@case("RST/FACTORY/BV-03", "REQ-RST-004", "REQ-TXN-001", "REQ-TXN-002", "REQ-LOG-001", "REQ-TIM-001")
+def factory_reset_leaves_what_has_happened(device: Device) -> None:
+    """FACTORY_RESET leaves clock, log, counters and transactions: they are no part of the configuration."""
+    request = device.numbered(SetTime(NEXT, UNIX_MILLISECONDS))
+    first = device.tester.request(request)
+    extent, counters = device.ask(LogInfo()), device.ask(ReadCounters())
+    entries = entries_from(device, max(extent.oldest, extent.newest - 9))
+    device.ask(FactoryReset(NEXT))
+    expect("the log's entries", entries_from(device, entries[0].number)[: len(entries)], entries)
+    now = msgspec.structs.astuple(device.ask(ReadCounters()))
+    expect_that("no counter falls", all(a <= b for a, b in zip(msgspec.structs.astuple(counters), now, strict=True)), now)
+    expect("the alert CLOCK_NOT_SET", Alert.CLOCK_NOT_SET in device.status().alerts, False)
+    expect_that("the clock goes on", device.ask(GetTime()).unix_milliseconds >= UNIX_MILLISECONDS, device.ask(GetTime()))
+    outcome = device.ask(TransactionStatus(request.transaction)).outcome
+    expect("the outcome of SET_TIME", outcome, TransactionOutcome.COMMITTED)
+    expect("the answer to its repeat", device.tester.request(request).body, first.body)
+
+
+@case("RST/FACTORY/BV-04", "REQ-RST-004", "REQ-EVT-001", profile=Profile.FULL)
+def factory_reset_leaves_the_events(device: Device) -> None:
+    """Events that were not acknowledged before FACTORY_RESET come again after the next OPEN_SESSION."""
+    prepare(device)
+    device.tester.acknowledging = False
+    change_amplitude(device, 2)
+    device.catch_up(0.1)
+    waiting = {*numbers(device)}
+    device.ask(FactoryReset(NEXT))
+    device.ask(CloseSession())
+    device.tester.events.clear()
+    device.open_session()
+    device.catch_up(0.1)
+    expect_that(f"{waiting} come again", len(waiting) == 2 and waiting <= {*numbers(device)}, numbers(device))

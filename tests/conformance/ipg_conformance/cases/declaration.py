@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ipg_protocol.commands.link import Identify
 
-from ipg_conformance.case import Failure, OutOfReach, case, expect
+from ipg_conformance.case import case
 from ipg_conformance.device import Device
+from ipg_conformance.expect import Failure, OutOfReach, expect
 from ipg_conformance.ics import Statement, feature_name, key_of
+from ipg_conformance.wording import shown
 
 SHOWN = 5
 
@@ -44,6 +46,6 @@ def capabilities_are_as_declared(device: Device) -> None:
             f"{len(wrong)} of {len(declared)} rows are not as declared: "
             + ", ".join(f"{feature_name(said)} {said.index}" for said, _ in wrong[:SHOWN])
             + more,
-            expected="; ".join(str(said) for said, _ in wrong[:SHOWN]),
-            got="; ".join(str(found or "no such row") for _, found in wrong[:SHOWN]),
+            expected=[said for said, _ in wrong[:SHOWN]],
+            got="; ".join(shown(found) if found else "no such row" for _, found in wrong[:SHOWN]),
         )

@@ -5,17 +5,24 @@ from __future__ import annotations
 from itertools import pairwise
 
 from ipg_protocol import State, Status
-from ipg_protocol.commands.link import Alert, Capability
+from ipg_protocol.commands.link import Alert, Capability, DeviceStatus, GetStatus
+from ipg_protocol.commands.log import LogCode, LogInfo, ReadCounters
 from ipg_protocol.commands.programs import AreaSettings, Waveform
-from ipg_protocol.commands.therapy import ReadTherapy, SetAmplitude, StopMode, StopTherapy, TherapyFlag
+from ipg_protocol.commands.therapy import AreaTherapy, ReadTherapy, SetAmplitude, StopMode, StopTherapy, TherapyFlag
 
 from ipg_conformance.areas import bipolar
-from ipg_conformance.case import Need, NotApplicable, Profile, case, expect, expect_refusal, expect_that
+from ipg_conformance.case import Need, Profile, case
+from ipg_conformance.cases.log import entries_from
 from ipg_conformance.cases.therapy import other_contact
 from ipg_conformance.device import NEXT, Device
+from ipg_conformance.elapsed import timed
+from ipg_conformance.expect import NotApplicable, expect, expect_ok, expect_refusal, expect_that
 from ipg_conformance.safety import WITHOUT_CHARGE_RULES, picocoulombs
+from ipg_conformance.together import ask_together
 
 COUNTED_SECONDS = 2.5
+ON_TIME_TOLERANCE_SECONDS = 1.1
+"""It is told in whole seconds."""
 
 
 @case("THR/READ/BV-01", "REQ-THR-010")
@@ -38,12 +45,14 @@ def charge_is_counted(device: Device) -> None:
     """Charge and on-time count from the start; the charge is that of the pulses delivered, within 5 percent."""
     area = device.typical()
     device.run_therapy(area)
-    before, began = device.ask(ReadTherapy(0)), device.tester.clock()
+    before = timed(device, ReadTherapy(0))
     device.tester.listen(1.0)
-    after, ended = device.ask(ReadTherapy(0)), device.tester.clock()
-    expected = microcoulombs_per_second(area, after.delivered_microamps) * (ended - began)
-    counted = after.charge_microcoulombs - before.charge_microcoulombs
-    expect_that(f"{expected:.0f} uC were delivered meanwhile", abs(counted - expected) <= 0.05 * expected + 2, counted)
+    after = timed(device, ReadTherapy(0))
+    each_second = microcoulombs_per_second(area, after.answer.delivered_microamps)
+    least, most = (each_second * seconds for seconds in after.since(before))
+    counted = after.answer.charge_microcoulombs - before.answer.charge_microcoulombs
+    inside = 0.95 * least - 2 <= counted <= 1.05 * most + 2
+    expect_that(f"{least:.0f} to {most:.0f} uC were delivered meanwhile", inside, counted)
 
 
 def microcoulombs_per_second(area: AreaSettings, microamps: int) -> float:
@@ -84,15 +93,29 @@ def pulses_follow_the_rate(device: Device) -> None:
     area = device.typical()
     if area.waveform is Waveform.DIRECT_CURRENT:
         raise NotApplicable("direct current has no pulses")
+    device.rest(COUNTED_SECONDS)  # so that the uptime is more than the on-time can be
+    began = device.tester.clock()
     device.run_therapy(area)
-    before, began = device.ask(ReadTherapy(0)), device.tester.clock()
+    before = timed(device, ReadTherapy(0))
+    most_seconds = device.tester.clock() - began + ON_TIME_TOLERANCE_SECONDS
+    on_time_seconds = before.answer.on_time_seconds
+    expect_that(
+        f"the on-time since the start is at most {most_seconds:.1f} s", on_time_seconds <= most_seconds, on_time_seconds
+    )
     device.tester.listen(COUNTED_SECONDS)
-    after, passed = device.ask(ReadTherapy(0)), device.tester.clock() - began
-    least = 0.95 * area.rate_millihertz / 1000 * passed - 2
-    counted = after.pulses - before.pulses
+    after = timed(device, ReadTherapy(0))
+    passed = after.since(before)
+    least = 0.95 * area.rate_millihertz / 1000 * passed.least - 2
+    counted = after.answer.pulses - before.answer.pulses
     expect_that(f"{least:.0f} pulses or more are counted", counted >= least, counted)
-    on = after.on_time_seconds - before.on_time_seconds
-    expect_that(f"the on-time rises by {passed:.1f} s", abs(on - passed) <= 1.1, on)
+    on = after.answer.on_time_seconds - before.answer.on_time_seconds
+    passed.expect("what the on-time rises by", on, ON_TIME_TOLERANCE_SECONDS)
+    counted_before = device.ask(ReadCounters()).therapy_seconds
+    device.ask(StopTherapy(StopMode.IMMEDIATE))
+    counted_seconds = device.ask(ReadCounters()).therapy_seconds - counted_before
+    expect_that(f"{on} s or more of therapy are counted when it is over", counted_seconds >= on, counted_seconds)
+    energy = after.answer.energy_microjoules - before.answer.energy_microjoules
+    expect_that("the energy rises with the charge", energy > 0 or not after.answer.charge_microcoulombs, after.answer)
 
 
 @case("THR/READ/BI-01", "REQ-THR-007", "REQ-CMD-007")
@@ -116,23 +139,31 @@ def cycling_pauses(device: Device) -> None:
     device.run_therapy(device.typical(cycle_on_seconds=on, cycle_off_seconds=off))
     seen: list[bool] = []
     for _ in range(42):
-        report = device.ask(ReadTherapy(0))
-        expect("CYCLE_OFF when nothing is delivered", TherapyFlag.CYCLE_OFF in report.flags, report.delivered_microamps == 0)
+        first, status, last = ask_together(device, ReadTherapy(0), GetStatus(), ReadTherapy(0))
+        report, again = (expect_ok(reply, AreaTherapy) for reply in (first, last))
+        is_off = report.delivered_microamps == 0
+        expect("CYCLE_OFF when nothing is delivered", TherapyFlag.CYCLE_OFF in report.flags, is_off)
+        if report.flags == again.flags:
+            expect("the alert CYCLE_OFF", Alert.CYCLE_OFF in expect_ok(status, DeviceStatus).alerts, is_off)
         seen.append(report.delivered_microamps > 0)
         device.rest((on + off) / 40)
     expect("on and off were both seen", {*seen}, {True, False})
     expect("the state", device.status().state, State.THERAPY)
 
 
-@case("THR/COMPLIANCE/BV-01", "REQ-THR-010", "REQ-THR-011", need=Need.OPEN_CONTACT)
+@case("THR/COMPLIANCE/BV-01", "REQ-THR-010", "REQ-THR-011", "REQ-LOG-002", need=Need.OPEN_CONTACT)
 def output_is_limited_by_compliance(device: Device) -> None:
     """Through an open contact that was not measured, next to nothing is delivered, and the flag says so."""
     device.restart()
     found = device.open_contacts[0]
     other = other_contact(device, found)
+    newest, counted = device.ask(LogInfo()).newest, device.ask(ReadCounters()).compliance_reached
     device.run_therapy(bipolar(device.typical(), cathode=found.cathode, anode=other))
     report = device.ask(ReadTherapy(0))
     expect_that("the flag COMPLIANCE_LIMITED is up", TherapyFlag.COMPLIANCE_LIMITED in report.flags, report)
     expect_that("delivered is within deliverable", report.delivered_microamps <= report.deliverable_microamps, report)
     expect_that("delivered is below programmed", report.delivered_microamps < report.programmed_microamps, report)
     expect_that("the alert COMPLIANCE_LIMITED is up", bool(device.status().alerts & Alert.COMPLIANCE_LIMITED), device.status())
+    expect("the counter of that", device.ask(ReadCounters()).compliance_reached, counted + 1)
+    reached = [entry.argument for entry in entries_from(device, newest + 1) if entry.code is LogCode.COMPLIANCE_REACHED]
+    expect("the areas that are logged", reached, [0])

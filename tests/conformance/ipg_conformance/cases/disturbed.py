@@ -14,6 +14,7 @@ from ipg_protocol.commands.sensing import (
     WriteFeedback,
 )
 from ipg_protocol.commands.therapy import (
+    AreaTherapy,
     ReadTherapy,
     SetAmplitude,
     SetPulseWidth,
@@ -24,28 +25,32 @@ from ipg_protocol.commands.therapy import (
 )
 
 from ipg_conformance.areas import bipolar
-from ipg_conformance.case import Need, NotApplicable, Profile, case, expect, expect_refusal, expect_that
+from ipg_conformance.case import Need, Profile, case
 from ipg_conformance.cases.adjusting import EACH_SETTING, Setting, limits_of, stored
 from ipg_conformance.cases.delivered import counts
 from ipg_conformance.cases.feedback import LOST_UPDATES, follow, loop, wait_for_mode
 from ipg_conformance.cases.framing import ping_body
 from ipg_conformance.cases.therapy import delivered_microamps, other_contact, stop_ramp_seconds
 from ipg_conformance.device import NEXT, Device
+from ipg_conformance.expect import NotApplicable, expect, expect_ok, expect_refusal, expect_that
 from ipg_conformance.leads import finish_measurement, measure
 from ipg_conformance.states import bring_to
+from ipg_conformance.together import approach, ask_in
 from ipg_conformance.wire_bytes import delimited, flip, noise
+from ipg_conformance.wording import shown
 
 NO_STOP_MODE = 2
 ABSENT_AREA = 200
 NOT_FOR_START = [(state.name, state) for state in (State.MEASURING, State.SHELF, State.SUSPENDED)]
 
 
-@case("THR/START/BO-01", "REQ-THR-001", "REQ-CMD-005", each=NOT_FOR_START)
+@case("THR/START/BO-01", "REQ-THR-001", "REQ-CMD-005", each=NOT_FOR_START, slow=("SUSPENDED", "MEASURING"))
 def start_at_the_wrong_moment(device: Device, state: State) -> None:
     """START_THERAPY in a state that is not for it is refused WRONG_STATE, and takes no effect when that state is over."""
     device.write_program(device.typical())
-    bring_to(device, state)
-    expect_refusal("START", device.request(StartTherapy(NEXT)), Status.WRONG_STATE, state=state)
+    approach(device, state)
+    (refused,) = ask_in(device, state, StartTherapy(NEXT))
+    expect_refusal("START", refused, Status.WRONG_STATE, state=state)
     if state is State.MEASURING:
         finish_measurement(device)
         expect("the state after the measurement", device.status().state, State.IDLE)
@@ -100,12 +105,13 @@ def limits_during_a_ramp(device: Device) -> None:
     device.ask(limits_of(device))
 
 
-@case("THR/READ/BO-01", "REQ-THR-010", each=[(s.name, s) for s in (State.MEASURING, State.SUSPENDED)])
+@case("THR/READ/BO-01", "REQ-THR-010", each=[(s.name, s) for s in (State.MEASURING, State.SUSPENDED)], slow=("SUSPENDED",))
 def report_while_held_off(device: Device, state: State) -> None:
     """While therapy is held off READ_THERAPY tells what is programmed, nothing delivered, and no ramp."""
     device.write_program(device.typical())
-    bring_to(device, state)
-    report = device.ask(ReadTherapy(0))
+    approach(device, state)
+    (reply,) = ask_in(device, state, ReadTherapy(0))
+    report = expect_ok(reply, AreaTherapy)
     expect("programmed", report.programmed_microamps, device.typical().amplitude_microamps)
     expect("delivered", report.delivered_microamps, 0)
     expect("whether it ramps", TherapyFlag.RAMPING in report.flags, False)
@@ -174,12 +180,12 @@ def refused_measurement_leaves_therapy(device: Device) -> None:
     measure(device, cathode, anode)
     device.run_therapy()
     before = device.ask(ReadImpedance(0))
-    device.tester.events.clear()
+    device.forget_events()
     for wrong in (MeasureImpedance(cathode, cathode), MeasureImpedance(device.capabilities.contacts[-1] + 1, anode)):
-        expect_that(f"{wrong} is refused", device.request(wrong).status is not Status.OK, wrong)
+        expect_that(f"{shown(wrong)} is refused", device.request(wrong).status is not Status.OK, wrong)
     expect("the state", device.status().state, State.THERAPY)
     expect("the results", device.ask(ReadImpedance(0)), before)
-    device.tester.listen(0.1)
+    device.catch_up(0.1)
     expect("events", device.tester.events_of(MeasurementDone), [])
 
 
@@ -230,8 +236,7 @@ def stop_ends_the_loop(device: Device) -> None:
     follow(device, lost_below_microvolts=0x7FFF, lost_updates=LOST_UPDATES)
     wait_for_mode(device, FeedbackMode.FALLBACK)
     device.ask(StopTherapy(StopMode.IMMEDIATE))
-    device.tester.listen(0.05)
-    device.tester.events.clear()
+    device.forget_events()
     device.tester.listen(0.3)
     expect("the mode", loop(device).mode, FeedbackMode.OPEN_LOOP)
     expect("what is delivered", delivered_microamps(device), 0)

@@ -6,8 +6,9 @@ from ipg_protocol import Message
 from ipg_protocol.commands.session import CloseSession, KeepAlive
 from ipg_protocol.commands.therapy import AmplitudeChanged, SetAmplitude
 
-from ipg_conformance.case import Profile, case, expect, expect_that
+from ipg_conformance.case import Profile, case
 from ipg_conformance.device import NEXT, Device
+from ipg_conformance.expect import expect, expect_that
 
 EVENTS_KEPT = 32
 SENDS = 5
@@ -34,8 +35,7 @@ def unacknowledged(device: Device) -> int:
 def prepare(device: Device) -> None:
     """Select a typical program, and begin with nothing to acknowledge."""
     device.write_program(device.typical())
-    device.tester.listen(0.05)
-    device.tester.events.clear()
+    device.forget_events()
     expect("events to acknowledge before the case", unacknowledged(device), 0)
 
 
@@ -44,7 +44,7 @@ def event_numbers_rise_by_one(device: Device) -> None:
     """Events are numbered one after the other."""
     prepare(device)
     change_amplitude(device, 5)
-    device.tester.listen(0.1)
+    device.catch_up(0.1)
     found = numbers(device)
     expect_that("five events came", len(found) == 5, found)
     expect("their numbers", found, list(range(found[0], found[0] + 5)))
@@ -56,7 +56,7 @@ def acknowledgement_removes(device: Device) -> None:
     prepare(device)
     device.tester.acknowledging = False
     change_amplitude(device, 3)
-    device.tester.listen(0.1)
+    device.catch_up(0.1)
     first = numbers(device)[0]
     expect("events to acknowledge", unacknowledged(device), 3)
     for acknowledged, left in ((first - 1, 3), (first + 1, 1), (first + 1, 1), (first + 2, 0)):
@@ -88,7 +88,7 @@ def event_is_sent_five_times(device: Device) -> None:
     device.tester.listen((SENDS - 1) * RESEND_SECONDS)
     expect("how often it came", len(numbers(device)), SENDS)
     device.open_session()
-    device.tester.listen(0.1)
+    device.catch_up(0.1)
     expect("how often it came after OPEN_SESSION", len(numbers(device)), SENDS + 1)
 
 
@@ -109,7 +109,7 @@ def events_wait_for_a_session(device: Device) -> None:
     prepare(device)
     device.tester.acknowledging = False
     change_amplitude(device, 1)
-    device.tester.listen(0.05)
+    device.catch_up()
     device.ask(CloseSession())
     device.tester.events.clear()
     device.tester.listen(RESEND_SECONDS + RESEND_TOLERANCE_SECONDS)
@@ -125,9 +125,13 @@ def last_events_are_kept(device: Device) -> None:
     device.tester.acknowledging = False
     change_amplitude(device, EVENTS_KEPT + 3)
     device.ask(KeepAlive())
-    newest = max(numbers(device))
+    oldest, newest = min(numbers(device)), max(numbers(device))
+    expect("the number of the newest", newest, oldest + EVENTS_KEPT + 2)
     expect("events to acknowledge", unacknowledged(device), EVENTS_KEPT)
+    device.ask(CloseSession())
     device.tester.events.clear()
     device.open_session()
-    device.tester.listen(0.1)
-    expect("the numbers", numbers(device), list(range(newest - EVENTS_KEPT + 1, newest + 1)))
+    device.catch_up(0.1)
+    found, kept = numbers(device), list(range(newest - EVENTS_KEPT + 1, newest + 1))
+    expect("the numbers", found[:EVENTS_KEPT], kept)
+    expect("those that have come again since", {*found[EVENTS_KEPT:]} - {*kept}, set[int]())

@@ -19,10 +19,11 @@ from ipg_protocol.commands.therapy import ReadTherapy
 from ipg_protocol.refusal import SafetyRule
 from ipg_protocol.wire import field_names
 
-from ipg_conformance.case import Failure, NotApplicable, Profile, case, expect, expect_refusal, expect_that
+from ipg_conformance.case import Profile, case
 from ipg_conformance.cases.log import entries_from
 from ipg_conformance.cases.sensing import NO_AREA, evoking_area
 from ipg_conformance.device import NEXT, Device
+from ipg_conformance.expect import Failure, NotApplicable, expect, expect_refusal, expect_that
 from ipg_conformance.samples import feedback
 from ipg_conformance.states import bring_to
 
@@ -44,7 +45,7 @@ def wait_for_mode(device: Device, mode: FeedbackMode, within: float = FOLLOWING_
     deadline = device.tester.clock() + within
     while (found := loop(device)).mode is not mode:
         if device.tester.clock() >= deadline:
-            raise Failure(f"the loop's mode within {within:g} s", expected=mode.name, got=str(found))
+            raise Failure(f"the loop's mode within {within:g} s", expected=mode, got=found)
         device.tester.listen(0.05)
     return found
 
@@ -189,13 +190,13 @@ def lost_ecap_is_held_and_then_left(device: Device) -> None:
     device.need(WriteFeedback)
     device.run_therapy()
     newest = device.ask(LogInfo()).newest
-    device.tester.events.clear()
+    device.forget_events()
     follow(device, lost_below_microvolts=0x7FFF, lost_updates=LOST_UPDATES)
     found = wait_for_mode(device, FeedbackMode.FALLBACK)
     expect_that("holds and the fallback are counted", found.holds > 0 and found.fallbacks == 1, found)
     report = device.ask(ReadTherapy(0))
     expect("the amplitude", report.delivered_microamps, min(report.programmed_microamps, report.deliverable_microamps))
-    device.tester.listen(0.05)
+    device.catch_up(0.05)
     modes = [event.mode for event in device.tester.events_of(FeedbackModeChanged)]
     expect("the last mode told", modes[-1:], [FeedbackMode.FALLBACK])
     expect_that("HOLDING was told before", FeedbackMode.HOLDING in modes, modes)

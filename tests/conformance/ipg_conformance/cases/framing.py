@@ -9,8 +9,9 @@ from ipg_protocol import CATALOGUE, COMMAND_OF, Kind, Reply, ResponseFlag, Statu
 from ipg_protocol.commands.link import GetLinkStatistics, GetStatus, Ping, Pong
 from ipg_protocol.frame import MAXIMUM_PAYLOAD, PARTIAL_FRAME_TIMEOUT_US
 
-from ipg_conformance.case import case, expect, expect_recommended
+from ipg_conformance.case import Profile, case
 from ipg_conformance.device import Device
+from ipg_conformance.expect import Inconclusive, expect, expect_recommended
 from ipg_conformance.tester import Tester
 from ipg_conformance.wire_bytes import body_of, delimited, flip, noise
 
@@ -19,6 +20,9 @@ PONG_BYTES = bytes.fromhex("000412060102010101010109443322119ae531c500")
 REQUEST_KIND = 0x11
 UNKNOWN_OPCODE = 0x7E7E
 SOON_SECONDS = 0.1
+ATTEMPTS = 5
+KEPT_SECONDS = 0.8 * PARTIAL_FRAME_TIMEOUT_US / 1e6
+"""A second half that leaves so soon is still there in time; one that a busy computer holds back longer may not be."""
 
 frm = partial(case, bare=True)
 
@@ -48,7 +52,7 @@ def answer_is_exact(device: Device) -> None:
     tester = device.tester
     tester.send_bytes(PING_BYTES)
     expect_pong(tester, 0x1122_3344, 1)
-    expect("the bytes of the answer", bytes(tester.received).hex(), PONG_BYTES.hex())
+    expect("the bytes of the answer", bytes(tester.received), PONG_BYTES)
 
 
 @frm("FRM/EMPTY/BV-01", "REQ-FRM-004")
@@ -98,7 +102,7 @@ def frames_in_one_write(device: Device) -> None:
     for token in range(4):
         expect_pong(tester, token, 50 + token)
     expected = b"".join(pong_bytes(token, 50 + token) for token in range(4))
-    expect("the bytes of the four answers", bytes(tester.received).hex(), expected.hex())
+    expect("the bytes of the four answers", bytes(tester.received), expected)
 
 
 @frm("FRM/CRC/BI-01", "REQ-FRM-003")
@@ -183,10 +187,17 @@ def partial_frame_is_kept(device: Device) -> None:
     """The second half of a frame that comes after 100 ms completes it."""
     tester = device.tester
     frame = ping_frame(8, 111)
-    tester.send_bytes(frame[:9])
-    tester.listen(PARTIAL_FRAME_TIMEOUT_US / 2e6)
-    tester.send_bytes(frame[9:])
-    expect_pong(tester, 8, 111)
+    for _ in range(ATTEMPTS):
+        began = tester.clock()
+        tester.send_bytes(frame[:9])
+        tester.listen(PARTIAL_FRAME_TIMEOUT_US / 2e6)
+        tester.send_bytes(frame[9:])
+        if tester.clock() - began < KEPT_SECONDS:
+            expect_pong(tester, 8, 111)
+            return
+        tester.request(Ping(token=8))
+        tester.responses.clear()
+    raise Inconclusive("this computer is too busy to send half a frame after 100 ms")
 
 
 @frm("FRM/OVERSIZE/BV-01", "REQ-FRM-008", "REQ-FRM-011", "REQ-CMD-001")
@@ -194,6 +205,7 @@ def longest_frame_is_answered(device: Device) -> None:
     """A request with 242 payload bytes, an encoded frame of 255, is answered."""
     reply = device.tester.request_bytes(UNKNOWN_OPCODE, noise(MAXIMUM_PAYLOAD, seed=1), 121)
     expect("the answer to the longest frame", reply.status, Status.UNKNOWN_COMMAND)
+    device.tester.expect_silence()
 
 
 @frm("FRM/OVERSIZE/BI-01", "REQ-FRM-008")
@@ -252,7 +264,7 @@ def answers_come_soon(device: Device) -> None:
     taken: list[float] = []
     for token in range(5):
         began = tester.clock()
-        tester.request(Ping(token))
+        expect("the answer to a PING", tester.request(Ping(token)).body, Pong(token))
         taken.append(tester.clock() - began)
     expect_recommended("a PING is answered within 100 ms", min(taken) <= SOON_SECONDS, f"{min(taken) * 1000:.0f} ms at best")
 
@@ -285,7 +297,7 @@ def noise_is_counted(device: Device, name: str) -> None:
     expect("counts of noise", noise_counts(device), before | {name: before[name] + 3})
 
 
-@frm("FRM/NOISE/LT-01", "REQ-FRM-010", "REQ-FRM-007")
+@frm("FRM/NOISE/LT-01", "REQ-FRM-010", "REQ-FRM-007", profile=Profile.FULL)
 def timed_out_frame_is_counted(device: Device) -> None:
     """A partial frame that is dropped after 200 ms is counted."""
     before = noise_counts(device)

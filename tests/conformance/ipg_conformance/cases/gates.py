@@ -14,15 +14,18 @@ from ipg_protocol.commands.therapy import StartTherapy
 from ipg_protocol.refusal import WHOLE_MESSAGE
 from ipg_protocol.wire import is_fixed, minimum_size
 
-from ipg_conformance.case import Need, NotApplicable, case, expect, expect_ok, expect_refusal, expect_that
+from ipg_conformance.case import Need, Profile, case
 from ipg_conformance.device import NEXT, Device
+from ipg_conformance.expect import NotApplicable, expect, expect_ok, expect_refusal, expect_that
 from ipg_conformance.payloads import bad_fields, good_fields, too_long, too_short
 from ipg_conformance.samples import valid_request, zeros
 from ipg_conformance.states import bring_to, bring_to_one_for
+from ipg_conformance.together import answers_to, answers_while_booting, answers_while_measuring, groups
 
 EVERY = [(command.name, command) for command in CATALOGUE.values()]
 WITH_ROLE = [(name, command) for name, command in EVERY if command.role is not None]
 ABOVE_OBSERVER = [(name, command) for name, command in EVERY if command.role]
+WITH_PAYLOAD = [(name, command) for name, command in EVERY if minimum_size(command.request)]
 CHANGES = [(name, command) for name, command in EVERY if command.is_change]
 WITH_ENUMERATION = [
     (name, command) for name, command in EVERY if [*bad_fields(command.request, encode(zeros(command.request)))]
@@ -30,7 +33,8 @@ WITH_ENUMERATION = [
 OPTIONAL = [(name, command) for name, command in EVERY if command.optional]
 KEEPS_REVISION = (StartTherapy, Reset, SetTime, EnterShelfMode, ClearFault, EnterMriMode, LeaveMriMode, SaveCheckpoint)
 
-BOOT_ATTEMPTS = 5
+IN_A_BOOT_BYTES = 200
+"""So few are there before a device has booted."""
 
 
 @case("CMD/UNKNOWN/BI-01", "REQ-CMD-001")
@@ -49,7 +53,7 @@ def unknown_opcode_without_session(device: Device) -> None:
     expect_refusal("opcode 0x7E7E", device.tester.request_bytes(0x7E7E, b"\1"), Status.UNKNOWN_COMMAND)
 
 
-@case("CMD/VALID/BV-01", "REQ-CMD-008", "REQ-CMD-005", each=EVERY)
+@case("CMD/VALID/BV-01", "REQ-CMD-008", "REQ-CMD-005", each=EVERY, slow=("SELF_TEST", "ENTER_MRI_MODE"))
 def valid_use(device: Device, command: Command) -> None:
     """A valid request is accepted, and its answer has the declared layout."""
     expect_ok(device.request(ready_request(device, command)), command.response, command.name)
@@ -62,7 +66,7 @@ def ready_request(device: Device, command: Command) -> Request[Any]:
     return valid_request(device, command)
 
 
-@case("CMD/REVISION/BV-01", "REQ-CMD-009", each=CHANGES)
+@case("CMD/REVISION/BV-01", "REQ-CMD-009", each=CHANGES, slow=("ENTER_MRI_MODE", "LEAVE_MRI_MODE"))
 def revision_rises_with_changes(device: Device, command: Command) -> None:
     """A change of configuration raises the revision by one; what starts, keeps, clears or holds off leaves it."""
     request = ready_request(device, command)
@@ -71,7 +75,12 @@ def revision_rises_with_changes(device: Device, command: Command) -> None:
     expect("the revision", device.status().revision, before + (command.request not in KEEPS_REVISION))
 
 
-@case("CMD/REVISION/BV-02", "REQ-CMD-009", each=[(name, command) for name, command in EVERY if not command.is_change])
+@case(
+    "CMD/REVISION/BV-02",
+    "REQ-CMD-009",
+    each=[(name, command) for name, command in EVERY if not command.is_change],
+    slow=("SELF_TEST",),
+)
 def revision_stays(device: Device, command: Command) -> None:
     """A request that is no change leaves the revision."""
     request = ready_request(device, command)
@@ -80,7 +89,7 @@ def revision_stays(device: Device, command: Command) -> None:
     expect("the revision", device.status().revision, before)
 
 
-@case("CMD/LENGTH/BI-01", "REQ-CMD-002", each=EVERY)
+@case("CMD/LENGTH/BI-01", "REQ-CMD-002", each=WITH_PAYLOAD)
 def too_short_payload(device: Device, command: Command) -> None:
     """Every shorter payload is refused MALFORMED, with the size expected and the size received."""
     payload = encode(valid_request(device, command))
@@ -182,12 +191,6 @@ def payload_before_state(device: Device) -> None:
         expect_refusal(command.name, device.tester.request_bytes(command.opcode, payload), Status.MALFORMED)
 
 
-def _answers_in_state(device: Device, commands: list[tuple[Command, bytes]]) -> list[Reply]:
-    """Send all in one go, so that even a state that passes in milliseconds lasts for all of them."""
-    sent = [(command, device.tester.send(command.opcode, payload)) for command, payload in commands]
-    return [device.tester.answer_to(command.opcode, number) for command, number in sent]
-
-
 def _probe(state: State, command: Command, sample: Request[Any]) -> bytes:
     """Where the command is allowed, a payload that passes the gate and does nothing; where not, a valid one."""
     return encode(sample) + b"\0" * (state in command.states)
@@ -198,7 +201,7 @@ STATES = [
 ]
 
 
-@case("CMD/STATE/BO-01", "REQ-CMD-005", "REQ-STA-001", each=STATES, outputs=True, destructive=True)
+@case("CMD/STATE/BO-01", "REQ-CMD-005", "REQ-STA-001", each=STATES, slow=("SUSPENDED",), outputs=True, destructive=True)
 def commands_by_state(device: Device, state: State) -> None:
     """In each state every command that is not for it is refused WRONG_STATE, and every other passes the gate."""
     expect_gates(device, state)
@@ -212,14 +215,30 @@ def commands_in_fault(device: Device, state: State) -> None:
     expect_gates(device, state)
 
 
+Samples = list[tuple[Command, Request[Any]]]
+
+
+def probes_of(state: State, samples: Samples) -> list[tuple[int, bytes]]:
+    """What to send in a state, by opcode and payload."""
+    return [(command.opcode, _probe(state, command, sample)) for command, sample in samples]
+
+
 def expect_gates(device: Device, state: State) -> None:
     samples = [(command, valid_request(device, command)) for _, command in EVERY if device.has(command.request)]
-    bring_to(device, state)
-    probes = [(command, _probe(state, command, sample)) for command, sample in samples]
-    replies = _answers_in_state(device, probes)
-    if state in (State.RAMPING, State.THERAPY, State.MEASURING, State.SUSPENDED):
+    probes = probes_of(state, samples)
+    if state is State.MEASURING:
+        replies = answers_while_measuring(device, probes)
+    else:
+        bring_to(device, state)
+        replies = answers_to(device, probes)
+    if state in (State.RAMPING, State.THERAPY, State.SUSPENDED):
         expect("the state before and after", device.status().state, state)
-    for (command, _), reply in zip(probes, replies, strict=True):
+    expect_answers_of_gates(state, samples, replies)
+
+
+def expect_answers_of_gates(state: State, samples: Samples, replies: list[Reply]) -> None:
+    """What is not for the state is refused so, and the rest passed the gate."""
+    for (command, _), reply in zip(samples, replies, strict=True):
         what = f"{command.name} in {state.name}"
         if state in command.states:
             expect_refusal(what, reply, Status.MALFORMED)
@@ -227,20 +246,13 @@ def expect_gates(device: Device, state: State) -> None:
             expect_refusal(what, reply, Status.WRONG_STATE, state=state)
 
 
-@case("RST/BOOT/BO-01", "REQ-RST-002", "REQ-CMD-005", outputs=True, destructive=True)
+@case("RST/BOOT/BO-01", "REQ-RST-002", "REQ-CMD-005", outputs=True, destructive=True, profile=Profile.FULL)
 def commands_while_booting(device: Device) -> None:
     """While booting, commands for that state pass the gate; others are refused WRONG_STATE (with a role, or NO_SESSION)."""
-    for _ in range(BOOT_ATTEMPTS):
-        device.settle()
-        samples = [(command, zeros(command.request)) for _, command in EVERY if device.has(command.request)]
-        bring_to(device, State.BOOT)
-        probes = [(command, _probe(State.BOOT, command, sample)) for command, sample in samples]
-        replies = _answers_in_state(device, probes)
-        if device.status().state is State.BOOT:
-            expect_boot_gates([command for command, _ in probes], replies)
-            return
-        device.wait_for_state(lambda state: state is not State.BOOT)
-    raise NotApplicable("the device boots faster than it can be asked")
+    commands = [command for _, command in EVERY if device.has(command.request)]
+    probes = [(command.opcode, _probe(State.BOOT, command, zeros(command.request))) for command in commands]
+    replies = [reply for some in groups(probes, IN_A_BOOT_BYTES) for reply in answers_while_booting(device, some)]
+    expect_boot_gates(commands, replies)
 
 
 def expect_boot_gates(commands: list[Command], replies: list[Reply]) -> None:

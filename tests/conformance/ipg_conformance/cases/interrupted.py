@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ipg_protocol import COMMAND_OF, Reply, Request, Role, State, Status, encode
+from ipg_protocol import COMMAND_OF, Role, State, Status, encode
 from ipg_protocol.commands.link import (
     Capability,
     DeviceStatus,
@@ -21,38 +19,26 @@ from ipg_protocol.commands.link import (
     TransactionStatus,
 )
 from ipg_protocol.commands.log import LogCode, LogInfo
-from ipg_protocol.commands.measurement import ImpedanceVerdict
+from ipg_protocol.commands.measurement import ALL_CONTACTS, ImpedanceVerdict, MeasureImpedance, MeasurementStarted
 from ipg_protocol.commands.power import GetBattery, GetCharging
 from ipg_protocol.commands.programs import BeginProgramWrite, CommitProgram, WriteProgramBlock
 from ipg_protocol.commands.therapy import SetAmplitude, StartTherapy, StopMode, StopTherapy
 from ipg_protocol.refusal import Done
 
-from ipg_conformance.case import NotApplicable, case, expect, expect_ok, expect_refusal
+from ipg_conformance.case import Profile, case
 from ipg_conformance.cases.log import entries_from
 from ipg_conformance.cases.numbering import step_down
 from ipg_conformance.cases.resets import BOOT_SECONDS, expect_rest
 from ipg_conformance.device import NEXT, Device, checksum
+from ipg_conformance.expect import NotApplicable, expect, expect_ok, expect_refusal
 from ipg_conformance.leads import measure
 from ipg_conformance.samples import zeros
 from ipg_conformance.states import bring_to
+from ipg_conformance.together import answers_behind_reset, answers_while_booting, approach, ask_in, ask_together, raw, send
+from ipg_conformance.wording import shown
 
 RUNNING = [(state.name, state) for state in (State.RAMPING, State.THERAPY, State.MEASURING, State.SUSPENDED)]
 READY_IN_BOOT = (Ping, Identify, GetStatus, GetCapabilities, GetBattery, GetCharging, StopTherapy)
-
-
-def send(device: Device, message: Request[Any]) -> int:
-    """Send a request without waiting for its answer; its id."""
-    return device.tester.send(COMMAND_OF[type(message)].opcode, encode(message))
-
-
-def reset_and(device: Device, *behind: Request[Any]) -> list[Reply]:
-    """RESET and what stands behind it in the same go; the answers to the latter, when the boot is over."""
-    reset = device.numbered(Reset(NEXT))
-    sent = [(message, send(device, message)) for message in (reset, *behind)]
-    replies = [device.tester.answer_to(COMMAND_OF[type(message)].opcode, number) for message, number in sent]
-    expect_ok(replies[0], Done, "RESET is accepted")
-    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
-    return replies[1:]
 
 
 @case("RST/RESET/BO-01", "REQ-RST-001", "REQ-RST-002", "REQ-CMD-006")
@@ -61,7 +47,7 @@ def requests_behind_a_reset(device: Device) -> None:
     device.write_program(device.typical())
     before = device.stored_amplitude()
     lower = device.smallest().amplitude_microamps
-    status, refused = reset_and(device, GetStatus(), device.numbered(SetAmplitude(NEXT, 0, lower)))
+    status, refused = answers_behind_reset(device, GetStatus(), SetAmplitude(NEXT, 0, lower))
     boot_counter = expect_ok(status, DeviceStatus).boot_counter
     expect_refusal("SET_AMPLITUDE", refused, Status.NO_SESSION, boot_counter=boot_counter)
     device.open_session()
@@ -72,17 +58,8 @@ def requests_behind_a_reset(device: Device) -> None:
 def served_while_booting(device: Device) -> None:
     """PING, IDENTIFY, GET_STATUS, GET_CAPABILITIES, GET_BATTERY, GET_CHARGING and STOP_THERAPY are accepted in BOOT."""
     commands = [COMMAND_OF[request] for request in READY_IN_BOOT if device.has(request)]
-    requests = [zeros(command.request) for command in (*commands, COMMAND_OF[GetStatus])]
-    device.ask(Reset(NEXT))
-    sent = [send(device, request) for request in requests]
-    replies = [
-        device.tester.answer_to(COMMAND_OF[type(request)].opcode, number)
-        for request, number in zip(requests, sent, strict=True)
-    ]
-    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
-    if expect_ok(replies[-1], DeviceStatus).state is not State.BOOT:
-        raise NotApplicable("the device boots faster than it can be asked")
-    for command, reply in zip(commands, replies[:-1], strict=True):
+    replies = answers_while_booting(device, [raw(device, zeros(command.request)) for command in commands])
+    for command, reply in zip(commands, replies, strict=True):
         expect_ok(reply, command.response, f"{command.name} is accepted in BOOT")
 
 
@@ -101,13 +78,13 @@ def refused_reset_is_none(device: Device) -> None:
     expect("entries BOOT", [e for e in entries_from(device, newest + 1) if e.code is LogCode.BOOT], [])
 
 
-@case("RST/SHELF/BO-01", "REQ-RST-003", "REQ-CMD-005", each=RUNNING)
+@case("RST/SHELF/BO-01", "REQ-RST-003", "REQ-CMD-005", each=RUNNING, slow=("SUSPENDED",))
 def shelf_is_for_rest(device: Device, state: State) -> None:
     """ENTER_SHELF_MODE is refused WRONG_STATE while there is something to do, and the state stays."""
-    bring_to(device, state)
-    reply = device.request(EnterShelfMode(NEXT))
-    expect_refusal("ENTER_SHELF_MODE", reply, Status.WRONG_STATE, state=state)
-    expect("the state", device.status().state, state)
+    approach(device, state)
+    refused, status = ask_in(device, state, EnterShelfMode(NEXT), GetStatus())
+    expect_refusal("ENTER_SHELF_MODE", refused, Status.WRONG_STATE, state=state)
+    expect("the state", expect_ok(status, DeviceStatus).state, state)
 
 
 @case("RST/SHELF/BO-02", "REQ-RST-003", "REQ-THR-001")
@@ -116,18 +93,18 @@ def nothing_leads_out_of_the_shelf(device: Device) -> None:
     device.write_program(device.typical())
     bring_to(device, State.SHELF)
     for request in (StartTherapy(NEXT), EnterShelfMode(NEXT), SetTime(NEXT, 1)):
-        expect_refusal(type(request).__name__, device.request(request), Status.WRONG_STATE, state=State.SHELF)
+        expect_refusal(shown(type(request)), device.request(request), Status.WRONG_STATE, state=State.SHELF)
     device.ask(StopTherapy(StopMode.IMMEDIATE))
     expect("the state", device.status().state, State.SHELF)
 
 
-@case("RST/FACTORY/BO-01", "REQ-RST-004", "REQ-CMD-005", "REQ-CMD-006", each=RUNNING)
+@case("RST/FACTORY/BO-01", "REQ-RST-004", "REQ-CMD-005", "REQ-CMD-006", each=RUNNING, slow=("SUSPENDED",))
 def factory_reset_is_for_rest(device: Device, state: State) -> None:
     """FACTORY_RESET is refused WRONG_STATE while therapy runs, is held off or is measured, and nothing changes."""
-    bring_to(device, state)
+    approach(device, state)
     before = device.status().revision, device.programs(), device.stored_areas()
-    reply = device.request(FactoryReset(NEXT))
-    expect_refusal("FACTORY_RESET", reply, Status.WRONG_STATE, state=state)
+    (refused,) = ask_in(device, state, FactoryReset(NEXT))
+    expect_refusal("FACTORY_RESET", refused, Status.WRONG_STATE, state=state)
     after = device.status().revision, device.programs(), device.stored_areas()
     expect("revision, programs and areas", after, before)
 
@@ -136,8 +113,9 @@ def factory_reset_is_for_rest(device: Device, state: State) -> None:
 def stop_while_booting(device: Device) -> None:
     """A STOP_THERAPY that comes while the device boots is accepted, and therapy stays off after the boot."""
     device.run_therapy()
-    (reply,) = reset_and(device, StopTherapy(StopMode.IMMEDIATE))
-    expect("the status", reply.status, Status.OK)
+    device.ask(Reset(NEXT))
+    device.ask(StopTherapy(StopMode.IMMEDIATE))
+    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
     expect_rest(device)
 
 
@@ -162,7 +140,8 @@ def change_with_a_reset_at_its_heels(device: Device) -> None:
     request = step_down(device)
     before = device.stored_amplitude()
     number = send(device, request)
-    reset_and(device)
+    device.ask(Reset(NEXT))
+    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
     answer = device.tester.answer_to(COMMAND_OF[type(request)].opcode, number)
     device.open_session()
     outcome = device.ask(TransactionStatus(request.transaction)).outcome
@@ -171,12 +150,15 @@ def change_with_a_reset_at_its_heels(device: Device) -> None:
     expect("whether it was accepted", answer.status is Status.OK, changed)
 
 
-@case("IMP/PAIR/BO-01", "REQ-IMP-001", "REQ-RST-001")
+@case("IMP/PAIR/BO-01", "REQ-IMP-001", "REQ-RST-001", profile=Profile.FULL)
 def reset_breaks_off_a_measurement(device: Device) -> None:
     """RESET in MEASURING leads to a boot, and the measurement is not taken up again."""
+    device.need(MeasureImpedance)
     cathode, anode = device.sound_contacts[0], device.return_contact
-    bring_to(device, State.MEASURING)
-    reset_and(device)
+    begun, accepted = ask_together(device, MeasureImpedance(ALL_CONTACTS, device.return_contact), Reset(NEXT))
+    expect_ok(begun, MeasurementStarted, "MEASURE_IMPEDANCE is accepted")
+    expect_ok(accepted, Done, "RESET is accepted")
+    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
     device.open_session()
     expect("the state", device.status().state, State.IDLE)
     device.tester.listen(0.2)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ipg_protocol import Role
-from ipg_protocol.commands.link import EnterShelfMode, FactoryReset, SetTime
+from ipg_protocol.commands.link import EnterShelfMode, FactoryReset, GetTime, SetTime
 from ipg_protocol.commands.log import LogCode, LogEntry, LogInfo, ReadCounters, ReadLog
 from ipg_protocol.commands.measurement import MeasureImpedance
 from ipg_protocol.commands.programs import EraseProgram, RestoreCheckpoint, SaveCheckpoint
 from ipg_protocol.commands.therapy import SetAmplitude, SetPulseWidth, SetRate, StopMode, StopTherapy
 
-from ipg_conformance.case import case, expect, expect_that
+from ipg_conformance.case import Profile, case
 from ipg_conformance.cases.adjusting import limits_of
 from ipg_conformance.device import NEXT, Device
+from ipg_conformance.expect import expect, expect_that
 from ipg_conformance.leads import measure
+
+UPTIME_TOLERANCE_MS = 50
+UP_SECONDS = 0.15
 
 
 def entries_from(device: Device, cursor: int) -> list[LogEntry]:
@@ -36,6 +40,7 @@ def log_pages_through(device: Device) -> None:
     numbers = [entry.number for entry in entries_from(device, 0) if entry.number <= extent.newest]
     expect("the numbers", numbers, list(range(extent.oldest, extent.newest + 1)))
     expect_that("no more are kept than fit", len(numbers) <= extent.capacity, extent)
+    expect("how many are kept no more", extent.dropped, extent.oldest - 1)
 
 
 @case("LOG/CURSOR/LT-01", "REQ-LOG-001")
@@ -169,16 +174,22 @@ def occurrence_is_logged(device: Device, code: LogCode) -> None:
     expect_that(f"an entry {code.name} with argument {argument}", argument in found, found)
 
 
-@case("LOG/ENTRY/BV-02", "REQ-LOG-001", "REQ-LOG-002")
+@case("LOG/ENTRY/BV-02", "REQ-LOG-001", "REQ-LOG-002", profile=Profile.FULL)
 def entries_bear_boot_and_uptime(device: Device) -> None:
-    """Entries bear the boot counter, and within a boot their uptimes do not go back."""
+    """Entries bear the boot counter and the uptime that GET_TIME tells; within a boot it does not go back."""
     newest = device.ask(LogInfo()).newest
     session = device.restart()
+    device.tester.listen(UP_SECONDS)
+    began = device.tester.clock()
     device.write_program(device.typical())
+    uptime_ms = device.ask(GetTime()).uptime_milliseconds
+    passed_ms = 1000 * (device.tester.clock() - began) + UPTIME_TOLERANCE_MS
     entries = [entry for entry in entries_from(device, newest + 1) if entry.boot_counter == session.boot_counter]
     uptimes = [entry.uptime_ms for entry in entries]
     expect_that("the new boot has entries", len(uptimes) >= 3, entries)
     expect("the uptimes, sorted", uptimes, sorted(uptimes))
+    since_ms = uptime_ms - uptimes[-1]
+    expect_that(f"the last of them was 0 to {passed_ms:.0f} ms before", 0 <= since_ms <= passed_ms, since_ms)
 
 
 @case("LOG/COUNTERS/BV-01", "REQ-LOG-002", "REQ-RST-007")

@@ -7,20 +7,23 @@ from ipg_protocol.commands.link import Capability
 from ipg_protocol.commands.log import FaultRaised, Latch, ReadFaults
 from ipg_protocol.commands.measurement import (
     ALL_CONTACTS,
+    ImpedancePage,
     ImpedanceVerdict,
     MeasureImpedance,
     MeasurementDone,
+    MeasurementStarted,
     ReadImpedance,
 )
 from ipg_protocol.commands.programs import CASE_CONTACT
-from ipg_protocol.commands.therapy import StartTherapy, TherapyStateChanged
+from ipg_protocol.commands.therapy import StartTherapy, TherapyCause, TherapyStateChanged
 from ipg_protocol.refusal import SafetyRule
 from ipg_protocol.vocabulary import FaultCode
 
-from ipg_conformance.case import Need, NotApplicable, Profile, case, expect, expect_refusal, expect_that
+from ipg_conformance.case import Need, Profile, case
 from ipg_conformance.device import NEXT, Device
+from ipg_conformance.expect import NotApplicable, expect, expect_ok, expect_refusal, expect_that
 from ipg_conformance.leads import finish_measurement, measure, read_impedance
-from ipg_conformance.states import bring_to
+from ipg_conformance.together import ask_in, ask_together
 
 
 @case("IMP/PAIR/BV-01", "REQ-IMP-001", "REQ-IMP-002")
@@ -43,7 +46,7 @@ def thresholds(device: Device) -> tuple[int, int]:
     return capabilities.limit(Capability.SHORT_BELOW_OHMS), capabilities.limit(Capability.OPEN_ABOVE_OHMS)
 
 
-@case("IMP/ALL/BV-01", "REQ-IMP-001")
+@case("IMP/ALL/BV-01", "REQ-IMP-001", profile=Profile.FULL)
 def all_contacts_are_measured(device: Device) -> None:
     """Measuring all gives a row for every contact but the anode, in their order, with the numbers announced."""
     anode = device.return_contact
@@ -60,8 +63,8 @@ def all_contacts_are_measured(device: Device) -> None:
 @case("IMP/ALL/BV-02", "REQ-IMP-001", "REQ-STA-001", profile=Profile.FULL)
 def results_grow(device: Device) -> None:
     """While MEASURING, READ_IMPEDANCE grows from nothing to all, and rows once read do not change."""
-    bring_to(device, State.MEASURING)
-    seen = device.ask(ReadImpedance(0))
+    (first,) = ask_in(device, State.MEASURING, ReadImpedance(0))
+    seen = expect_ok(first, ImpedancePage)
     expect_that("the measurement has only begun", seen.measured < seen.planned, seen)
     while device.status().state is State.MEASURING:
         page = device.ask(ReadImpedance(0))
@@ -76,21 +79,30 @@ def therapy_is_suspended_and_resumed(device: Device) -> None:
     """Measuring in THERAPY goes to MEASURING, and by the ramp back to THERAPY."""
     area = device.typical()
     device.run_therapy(area)
-    device.tester.events.clear()
+    device.forget_events()
     started = device.ask(MeasureImpedance(device.sound_contacts[0], device.return_contact))
-    within = started.duration_ms / 1000 + area.ramp_seconds + 1
-    device.wait_for_state(lambda state: state is State.THERAPY, within)
-    states = [event.state for event in device.tester.events_of(TherapyStateChanged)]
-    expect("the first state and the last", (states[0], states[-1]), (State.MEASURING, State.THERAPY))
+    finish_measurement(device, started.duration_ms / 1000 + 1)
+    device.wait_for_state(lambda state: state is State.THERAPY, area.ramp_seconds + 1)
+    device.catch_up()
+    changes = device.tester.events_of(TherapyStateChanged)
+    expect("the first state and the last", (changes[0].state, changes[-1].state), (State.MEASURING, State.THERAPY))
+    ends = [event.cause for event in changes if event.previous is State.MEASURING]
+    expect("the cause of what follows the measurement", ends, [TherapyCause.MEASUREMENT])
 
 
 @case("IMP/BUSY/BO-01", "REQ-IMP-003")
 def second_measurement_is_busy(device: Device) -> None:
     """A second measurement while one is under way is refused BUSY with the time left."""
-    started = device.ask(MeasureImpedance(ALL_CONTACTS, device.return_contact))
-    reply = device.request(MeasureImpedance(device.sound_contacts[0], device.return_contact))
-    left = getattr(expect_refusal("a second measurement", reply, Status.BUSY), "retry_after_ms", 0)
+    device.need(MeasureImpedance)
+    everything, pair = (
+        MeasureImpedance(cathode, device.return_contact) for cathode in (ALL_CONTACTS, device.sound_contacts[0])
+    )
+    begun, refused = ask_together(device, everything, pair)
+    started = expect_ok(begun, MeasurementStarted)
+    left = getattr(expect_refusal("a second measurement", refused, Status.BUSY), "retry_after_ms", 0)
     expect_that(f"the time left is above 0 and not above {started.duration_ms} ms", 0 < left <= started.duration_ms + 1, left)
+    least_ms = started.duration_ms / 2 - 1000 * device.tester.line_seconds
+    expect_that(f"it is {least_ms:.0f} ms or more, as the measurement has just begun", left >= least_ms, left)
     expect("the first measurement", device.ask(ReadImpedance(0)).measurement, started.measurement)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ipg_protocol import COMMAND_OF, Kind, Status, encode_frame, request_frame
-from ipg_protocol.commands.link import Ping
+from ipg_protocol.commands.link import GetLinkStatistics, Ping
+from ipg_protocol.commands.log import LogInfo
 from ipg_protocol.frame import MAXIMUM_PAYLOAD, PARTIAL_FRAME_TIMEOUT_US
 
-from ipg_conformance.case import case, expect, expect_refusal
+from ipg_conformance.case import Profile, case
 from ipg_conformance.cases.framing import (
     REQUEST_KIND,
     UNKNOWN_OPCODE,
@@ -16,12 +17,14 @@ from ipg_conformance.cases.framing import (
     ping_frame,
 )
 from ipg_conformance.device import Device
+from ipg_conformance.expect import expect, expect_refusal
 from ipg_conformance.wire_bytes import body_of, delimited, flip
 
 PING = COMMAND_OF[Ping].opcode
 RESPONSE_KIND = 0x12
 OTHER_KIND = 0x17
 WRONG_PAYLOAD_BYTES = 5
+CRC_BYTES = 4
 OVER_SECONDS = PARTIAL_FRAME_TIMEOUT_US / 1e6 + 0.1
 
 WRONG_TWICE = {
@@ -46,7 +49,7 @@ def refusals_are_exact(device: Device) -> None:
         number = tester.take_request_id()
         tester.request_bytes(opcode, payload, number)
         expected += delimited(body_of(RESPONSE_KIND, opcode, number, answer))
-    expect("the bytes of the refusals", bytes(tester.received).hex(), expected.hex())
+    expect("the bytes of the refusals", bytes(tester.received), expected)
 
 
 @case("FRM/EMPTY/RT-01", "REQ-FRM-004", "REQ-FRM-010", bare=True)
@@ -73,7 +76,7 @@ def spoiled_frames_in_single_bytes(device: Device) -> None:
         tester.expect_silence()
 
 
-@case("FRM/PARTIAL/BI-01", "REQ-FRM-007", bare=True)
+@case("FRM/PARTIAL/BI-01", "REQ-FRM-007", bare=True, profile=Profile.FULL)
 def timed_out_frame_leaves_nothing(device: Device) -> None:
     """After a partial frame and 200 ms of silence a frame is answered, though no delimiter stands before it."""
     tester = device.tester
@@ -125,3 +128,35 @@ def flipped_bit_in_a_long_frame(device: Device) -> None:
     for byte in range(2, len(body)):
         device.tester.send_bytes(delimited(flip(body, 8 * byte + 1 + byte % 7)))
     device.tester.expect_silence()
+
+
+@case("FRM/CRC/BI-04", "REQ-FRM-003", bare=True)
+def crc_that_is_none(device: Device) -> None:
+    """A PING whose CRC is all zeros, all ones, the right one the other way round, or inverted, is not answered."""
+    body = ping_body()
+    right = body[-CRC_BYTES:]
+    for wrong in (bytes(CRC_BYTES), b"\xff" * CRC_BYTES, right[::-1], bytes(byte ^ 0xFF for byte in right)):
+        device.tester.send_bytes(delimited(body[:-CRC_BYTES] + wrong))
+        device.tester.expect_silence()
+
+
+@case("FRM/COUNT/BV-02", "REQ-FRM-010", profile=Profile.FULL)
+def traffic_is_counted(device: Device) -> None:
+    """Bytes and frames are counted each way; of a request and its repeat one counts as executed and one as replayed."""
+    device.forget_events()
+    before = device.ask(GetLinkStatistics())
+    number = device.tester.take_request_id()
+    for _ in range(2):
+        device.tester.request(LogInfo(), number)
+    after = device.ask(GetLinkStatistics())
+    sent = (LogInfo(), LogInfo(), GetLinkStatistics())
+    expected = {
+        "bytes_received": sum(len(encode_frame(request_frame(request, number))) for request in sent),
+        "frames_received": len(sent),
+        "frames_sent": len(sent),
+        "requests_executed": 2,
+        "requests_refused": 0,
+        "requests_replayed": 1,
+        "events_sent": 0,
+    }
+    expect("what was counted", {name: getattr(after, name) - getattr(before, name) for name in expected}, expected)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from ipg_protocol import Reply, ResponseFlag, Role, State, Status, encode
+from ipg_protocol import COMMAND_OF, Reply, ResponseFlag, Role, State, Status, encode
 from ipg_protocol.commands.link import EnterShelfMode, TransactionStatus
 from ipg_protocol.commands.log import LogInfo, ReadLog
+from ipg_protocol.commands.programs import BeginProgramWrite
 from ipg_protocol.commands.therapy import Amplitude, ReadLimits, SetAmplitude, StepAmplitude, StopMode, StopTherapy
 
-from ipg_conformance.case import case, expect, expect_ok, expect_refusal
+from ipg_conformance.case import case
 from ipg_conformance.device import Device
+from ipg_conformance.expect import expect, expect_ok, expect_refusal
+from ipg_conformance.wording import shown
 
 ANSWERS_KEPT = 8
 READ_LIMITS_OPCODE = 0x0307
@@ -76,9 +79,23 @@ def id_with_other_bytes(device: Device) -> None:
     device.tester.request(ReadLog(cursor=0), number)
     for other in (ReadLog(cursor=1), ReadLimits()):
         reply = device.tester.request(other, number)
-        expect_refusal(type(other).__name__, reply, Status.ID_REUSED, request_id=number)
+        expect_refusal(shown(type(other)), reply, Status.ID_REUSED, request_id=number)
     first = device.tester.request(ReadLog(cursor=0), number)
     expect("the answer kept under the id", first.flags, ResponseFlag.REPLAYED)
+
+
+@case("REQ/REUSED/BI-03", "REQ-REQ-002")
+def id_with_one_other_byte(device: Device) -> None:
+    """A request that differs from the one of its id in any one byte is refused ID_REUSED, be it the last of many."""
+    begin = BeginProgramWrite(device.program, 1, "sixteen letters.")
+    number = device.tester.take_request_id()
+    first = device.tester.request(begin, number)
+    opcode, payload = COMMAND_OF[BeginProgramWrite].opcode, encode(begin)
+    for place, byte in enumerate(payload):
+        other = payload[:place] + bytes([byte ^ 1]) + payload[place + 1 :]
+        reply = device.tester.request_bytes(opcode, other, number)
+        expect_refusal(f"byte {place} is another", reply, Status.ID_REUSED, request_id=number)
+    expect("the answer to the repeat", device.tester.request(begin, number), replayed(first))
 
 
 @case("REQ/STALE/BI-01", "REQ-REQ-003")
@@ -119,7 +136,8 @@ def forbidden_request_leaves_its_id(device: Device) -> None:
     transaction = device.next_transaction()
     reply = device.tester.request(SetAmplitude(transaction, 0, 0), 1)
     expect_refusal("SET_AMPLITUDE as OBSERVER", reply, Status.NOT_PERMITTED)
-    expect("status and flags", device.tester.request(ReadLimits(), 1).flags, ResponseFlag(0))
+    reply = device.tester.request(ReadLimits(), 1)
+    expect("status and flags", (reply.status, reply.flags), (Status.OK, ResponseFlag(0)))
 
 
 @case("REQ/REPEAT/BO-02", "REQ-REQ-001", "REQ-REQ-004")

@@ -19,9 +19,11 @@ from ipg_protocol.refusal import SafetyRule
 from ipg_protocol.wire import field_names
 
 from ipg_conformance.capabilities import Range
-from ipg_conformance.case import NotApplicable, case, expect, expect_refusal, expect_that
+from ipg_conformance.case import case
 from ipg_conformance.device import Device
+from ipg_conformance.expect import NotApplicable, expect, expect_refusal, expect_that
 from ipg_conformance.safety import IN_BURSTS, broken_rules
+from ipg_conformance.wording import shown
 
 ZERO_IS_NONE = ("cycle_on_seconds", "cycle_off_seconds", "intra_burst_millihertz", "dose_seconds")
 CONTACTS_FIELD = field_names(WriteProgramBlock).index("contacts")
@@ -87,9 +89,10 @@ def expect_in_range(request: Request[Any], field: str, value: int, allowed: Rang
     number = field_names(type(request)).index(field)
     detail = expect_refusal(what, reply, status, field=number, minimum=allowed.minimum, maximum=allowed.maximum)
     nearest, step = getattr(detail, "nearest", None), getattr(detail, "step", None)
-    expect_that(f"nearest to {value} is one of {sorted(allowed.nearest(value))}", nearest in allowed.nearest(value), nearest)
+    right = allowed.nearest(value)
+    expect_that(f"the value nearest to {field} = {value} is told: {shown(sorted(right))}", nearest in right, nearest)
     steps = {segment.step for segment in allowed.segments}
-    expect_that(f"step is one of {sorted(steps)}", step in steps, step)
+    expect_that(f"the step of {field} is told: {shown(sorted(steps))}", step in steps, step)
 
 
 @case(
@@ -118,7 +121,7 @@ def parameter_at_its_boundaries(device: Device, parameter: Parameter) -> None:
             expect_in_range(request, parameter.field, value, allowed, reply)
         if is_none or allowed.has(value):
             expected = Status.UNSAFE_COMBINATION if rules else Status.OK
-            expect(f"{parameter.field} = {value}, which breaks {rules or 'no rule'}", reply.status, expected)
+            expect(f"{parameter.field} = {value}, which breaks {shown(rules) if rules else 'no rule'}", reply.status, expected)
     expect("programs, limits, therapy and revision", device.snapshot(), before)
 
 

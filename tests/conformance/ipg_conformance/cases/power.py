@@ -8,8 +8,9 @@ from ipg_protocol.commands.power import UNKNOWN_DAYS, ChargingState, GetBattery,
 from ipg_protocol.commands.session import CloseSession
 from ipg_protocol.vocabulary import BatteryTier, State
 
-from ipg_conformance.case import NotApplicable, case, expect, expect_that
+from ipg_conformance.case import case
 from ipg_conformance.device import Device
+from ipg_conformance.expect import NotApplicable, expect, expect_that
 
 CHARGING = (ChargingState.TRICKLE, ChargingState.CONSTANT_CURRENT, ChargingState.CONSTANT_VOLTAGE)
 TOLERANCE_MILLICELSIUS = 50

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ipg_protocol import State, Status
-from ipg_protocol.commands.link import Capability
+from ipg_protocol.commands.link import Capability, DeviceStatus, GetStatus
+from ipg_protocol.commands.modes import EnterMriMode
 from ipg_protocol.commands.programs import (
     NO_PROGRAM,
     BeginProgramWrite,
     CommitProgram,
     EraseProgram,
     ListPrograms,
+    ProgramSelected,
     ReadProgram,
     SelectProgram,
     WriteProgramBlock,
@@ -17,10 +19,12 @@ from ipg_protocol.commands.programs import (
 from ipg_protocol.commands.therapy import StartTherapy
 from ipg_protocol.refusal import SafetyRule
 
-from ipg_conformance.case import NotApplicable, Profile, case, expect, expect_refusal, expect_that
+from ipg_conformance.case import Profile, case
 from ipg_conformance.device import NEXT, Device, checksum
+from ipg_conformance.expect import NotApplicable, expect, expect_ok, expect_refusal, expect_that
 from ipg_conformance.safety import broken_rules, overlap
-from ipg_conformance.states import bring_to
+from ipg_conformance.states import bring_to, find_leads_sound
+from ipg_conformance.together import ask_together
 
 WHOLE_PROGRAM = 0xFF
 RUNNING = [(state.name, state) for state in (State.RAMPING, State.THERAPY)]
@@ -53,7 +57,7 @@ def list_covers_every_slot(device: Device) -> None:
 
 @case("PRG/READ/BV-01", "REQ-PRG-002", "REQ-PRG-003")
 def program_reads_as_written(device: Device) -> None:
-    """READ_PROGRAM returns every area as it was committed, with count, revision, and the name in the list."""
+    """READ_PROGRAM returns every area as it was committed, with count, the revision of that time, and the name in the list."""
     most = device.capabilities.limit(Capability.AREAS_PER_PROGRAM)
     slowest = device.capabilities.range(Capability.RATE_MILLIHERTZ).minimum
     areas = [device.typical(area=area, rate_millihertz=slowest) for area in range(most)]
@@ -61,6 +65,7 @@ def program_reads_as_written(device: Device) -> None:
         areas.pop()
     most = len(areas)
     revision = device.write_program(*areas, select=False)
+    device.ask(SelectProgram(NEXT, device.program))  # which raises the revision of the configuration, and not of the program
     for area, settings in enumerate(areas):
         stored = device.ask(ReadProgram(device.program, area))
         expect(f"area {area}", (stored.settings, stored.area_count, stored.revision), (settings, most, revision))
@@ -222,10 +227,11 @@ def select_while_therapy_runs(device: Device) -> None:
     """SELECT_PROGRAM in THERAPY ramps down, switches, and ramps up to THERAPY again."""
     device.write_program(device.typical(), program=device.other_program, select=False)
     device.run_therapy()
-    device.ask(SelectProgram(NEXT, device.other_program))
+    selected, status = ask_together(device, SelectProgram(NEXT, device.other_program), GetStatus())
+    expect_ok(selected, ProgramSelected, "SELECT_PROGRAM is accepted")
     ramp_seconds = device.typical().ramp_seconds
     if ramp_seconds or device.capabilities.limit(Capability.STOP_RAMP_MS):
-        expect("the state", device.status().state, State.RAMPING)
+        expect("the state", expect_ok(status, DeviceStatus).state, State.RAMPING)
     device.wait_for_state(lambda state: state is State.THERAPY, ramp_seconds + 4)
     expect("the active program", device.status().active_program, device.other_program)
 
@@ -240,6 +246,22 @@ def running_program_cannot_be_replaced(device: Device, state: State) -> None:
     reply = device.request(CommitProgram(NEXT, device.program, checksum(device.smallest())))
     expect_refusal("COMMIT", reply, Status.WRONG_STATE, state=state)
     expect_refusal("ERASE", device.request(EraseProgram(NEXT, device.program)), Status.WRONG_STATE, state=state)
+    expect("programs, limits, therapy and revision", device.snapshot(), before)
+
+
+@case("PRG/ACTIVE/BO-02", "REQ-PRG-010", "REQ-CMD-006", profile=Profile.FULL)
+def suspended_program_cannot_be_replaced(device: Device) -> None:
+    """COMMIT_PROGRAM and ERASE_PROGRAM of the program that will run on after MRI mode are refused WRONG_STATE."""
+    find_leads_sound(device)
+    device.run_therapy()
+    device.ask(BeginProgramWrite(device.program, 1, "conformance"))
+    device.ask(WriteProgramBlock(device.program, device.smallest()))
+    device.ask(EnterMriMode(NEXT, minutes=1))
+    before = device.snapshot()
+    reply = device.request(CommitProgram(NEXT, device.program, checksum(device.smallest())))
+    expect_refusal("COMMIT", reply, Status.WRONG_STATE, state=State.SUSPENDED)
+    reply = device.request(EraseProgram(NEXT, device.program))
+    expect_refusal("ERASE", reply, Status.WRONG_STATE, state=State.SUSPENDED)
     expect("programs, limits, therapy and revision", device.snapshot(), before)
 
 

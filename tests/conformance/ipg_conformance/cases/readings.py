@@ -13,9 +13,10 @@ from ipg_protocol.commands.power import GetBattery, GetCharging, GetLongevity
 from ipg_protocol.commands.session import CloseSession
 from ipg_protocol.refusal import WHOLE_MESSAGE
 
-from ipg_conformance.case import case, expect, expect_ok, expect_refusal
+from ipg_conformance.case import case
 from ipg_conformance.cases.numbering import replayed
 from ipg_conformance.device import Device
+from ipg_conformance.expect import expect, expect_ok, expect_refusal
 
 SURPLUS = (1, 8, 200)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import ceil
 
 from ipg_protocol import COMMAND_OF, Message, ResponseFlag, State, encode
 from ipg_protocol.commands.link import (
@@ -26,19 +27,22 @@ from ipg_protocol.commands.therapy import (
     TherapyCause,
     TherapyStateChanged,
 )
-from ipg_protocol.refusal import Done
 
-from ipg_conformance.case import NotApplicable, Profile, case, expect, expect_ok, expect_that
+from ipg_conformance.case import Profile, case
 from ipg_conformance.cases.doses import dosed
 from ipg_conformance.cases.events import change_amplitude, prepare
 from ipg_conformance.cases.log import entries_from
 from ipg_conformance.cases.numbering import replayed, step_down
 from ipg_conformance.cases.therapy import delivered_microamps, expect_in_full, state_changes
 from ipg_conformance.device import NEXT, Device
+from ipg_conformance.expect import NotApplicable, expect, expect_ok, expect_that
+from ipg_conformance.together import answers_behind_reset
 
 BOOT_SECONDS = 5
 MARGIN_SECONDS = 1.0
 SETTLING_SECONDS = 0.05
+ROUND_TRIPS = 6
+"""As many as fit into half a ramp, twice over."""
 STOP_MODES = [(mode.name, mode) for mode in StopMode]
 
 
@@ -63,8 +67,9 @@ def expect_rest(device: Device) -> None:
 
 
 def ramped(device: Device) -> AreaSettings:
-    """A typical area that ramps, if the device can; without a dose, so that it can be resumed."""
-    area = device.typical(ramp_seconds=device.capabilities.range(Capability.RAMP_SECONDS).from_(1))
+    """A typical area that ramps, if the device can, longer than it takes to look; without a dose, so that it can be resumed."""
+    seconds = 1 + ceil(ROUND_TRIPS * device.tester.line_seconds)
+    area = device.typical(ramp_seconds=device.capabilities.range(Capability.RAMP_SECONDS).from_(seconds))
     if area.dose_seconds:
         raise NotApplicable("the device gives nothing without a dose")
     return area
@@ -74,23 +79,23 @@ def ramped(device: Device) -> AreaSettings:
 def reset_ends_therapy(device: Device) -> None:
     """RESET in THERAPY leads to BOOT at once, and the way back to THERAPY is by IDLE and RAMPING, if it is gone at all."""
     device.run_therapy()
-    device.tester.events.clear()
+    device.forget_events()
     reset(device)
     device.open_session()
-    device.tester.listen(SETTLING_SECONDS)
+    device.catch_up(SETTLING_SECONDS)
     way = [State.BOOT, State.IDLE, State.RAMPING, State.THERAPY]
     changes, steps = state_changes(device), [*pairwise(way)]
     ways = [steps[:count] for count in (1, 2, 3)]
     expect_that(f"the changes begin {way[:2]}, and go no other way", changes in ways, changes)
 
 
-@case("RST/THERAPY/BV-01", "REQ-RST-006", "REQ-STA-001")
+@case("RST/THERAPY/BV-01", "REQ-RST-006", "REQ-STA-001", profile=Profile.FULL)
 def therapy_after_reset(device: Device) -> None:
     """Therapy that ran is resumed by its ramp with the cause RESET where THERAPY_AFTER_RESET is 1, and else stays off."""
     area = ramped(device)
     device.run_therapy(area)
     newest = device.ask(LogInfo()).newest
-    device.tester.events.clear()
+    device.forget_events()
     device.restart()
     if not resumes(device):
         expect_rest(device)
@@ -114,7 +119,7 @@ def stopped_therapy_stays_off(device: Device, mode: StopMode) -> None:
     expect_rest(device)
 
 
-@case("RST/THERAPY/BV-03", "REQ-RST-006")
+@case("RST/THERAPY/BV-03", "REQ-RST-006", profile=Profile.FULL)
 def rest_stays_rest(device: Device) -> None:
     """Where therapy did not run, none is begun by a RESET, though a program is selected; one RESET later, too."""
     device.write_program(device.typical())
@@ -162,11 +167,8 @@ def log_goes_on(device: Device) -> None:
 def boot_counter_rises_before_the_link_opens(device: Device) -> None:
     """The first answer of the new boot bears the new boot counter."""
     before = device.status().boot_counter
-    sent = device.tester.send(COMMAND_OF[Reset].opcode, encode(device.numbered(Reset(NEXT))))
-    asked = device.tester.send(COMMAND_OF[GetStatus].opcode, encode(GetStatus()))
-    expect_ok(device.tester.answer_to(COMMAND_OF[Reset].opcode, sent), Done)
-    status = expect_ok(device.tester.answer_to(COMMAND_OF[GetStatus].opcode, asked), DeviceStatus)
-    expect("the boot counter", status.boot_counter, before + 1)
+    (status,) = answers_behind_reset(device, GetStatus())
+    expect("the boot counter", expect_ok(status, DeviceStatus).boot_counter, before + 1)
 
 
 @case("TXN/RESET/BV-01", "REQ-TXN-004", "REQ-TXN-001", "REQ-RST-007")
@@ -212,19 +214,19 @@ def came(device: Device, kind: type[Message]) -> list[tuple[int, Message]]:
     return sorted({number: message for number, message in device.tester.events if isinstance(message, kind)}.items())
 
 
-@case("EVT/RESET/BV-01", "REQ-EVT-001", "REQ-RST-007")
+@case("EVT/RESET/BV-01", "REQ-EVT-001", "REQ-RST-007", profile=Profile.FULL)
 def events_outlive_a_reset(device: Device) -> None:
     """Events not acknowledged come again after a RESET under their numbers, and the new ones are numbered on from them."""
     prepare(device)
     device.tester.acknowledging = False
     change_amplitude(device, 3)
-    device.tester.listen(0.1)
+    device.catch_up(0.1)
     before = came(device, AmplitudeChanged)
     expect("how many came", len(before), 3)
     device.tester.events.clear()
     session = device.restart()
     expect("the highest event acknowledged", session.acknowledged_event, before[0][0] - 1)
-    device.tester.listen(0.1)
+    device.catch_up(0.1)
     expect("those not acknowledged", came(device, AmplitudeChanged), before)
     numbers = [number for number, _ in came(device, Message) if number]
     expect("all numbers", numbers, list(range(before[0][0], before[0][0] + len(numbers))))
@@ -232,18 +234,18 @@ def events_outlive_a_reset(device: Device) -> None:
     expect_that("RESET_HAPPENED is numbered after them", happened[0] > before[-1][0], happened)
 
 
-@case("EVT/RESET/BV-02", "REQ-EVT-001", "REQ-SES-001")
+@case("EVT/RESET/BV-02", "REQ-EVT-001", "REQ-SES-001", profile=Profile.FULL)
 def acknowledgements_outlive_a_reset(device: Device) -> None:
     """What was acknowledged before a RESET does not come again, and OPEN_SESSION tells how far that went."""
     prepare(device)
     device.tester.acknowledging = False
     change_amplitude(device, 3)
-    device.tester.listen(0.1)
+    device.catch_up(0.1)
     before = came(device, AmplitudeChanged)
     device.tester.acknowledge(before[1][0])
     device.ask(KeepAlive())
     device.tester.events.clear()
     expect("the highest event acknowledged", device.open_session().acknowledged_event, before[1][0])
     expect("the same after RESET", device.restart().acknowledged_event, before[1][0])
-    device.tester.listen(0.1)
+    device.catch_up(0.1)
     expect("what comes again", came(device, AmplitudeChanged), before[2:])

@@ -10,10 +10,12 @@ from ipg_protocol.commands.therapy import Limits
 from ipg_protocol.refusal import SafetyRule
 
 from ipg_conformance.areas import largest_safe
-from ipg_conformance.case import NotApplicable, case, expect_refusal, expect_that
+from ipg_conformance.case import case
 from ipg_conformance.cases.parameters import contacts_of, expect_unsafe
 from ipg_conformance.device import Device
+from ipg_conformance.expect import NotApplicable, expect_refusal, expect_that
 from ipg_conformance.safety import WITHOUT_CHARGE_RULES, broken_rules, charge_nanocoulombs, occupied_us, period_us
+from ipg_conformance.wording import shown
 
 
 @case("PRG/SAFETY/BI-01", "REQ-PRG-007")
@@ -138,4 +140,21 @@ def half_a_cycle(device: Device) -> None:
     if not on or not off:
         raise NotApplicable("the device does not cycle")
     for half in ({"cycle_on_seconds": on}, {"cycle_off_seconds": off}):
-        expect_unsafe(device, f"only {half}", device.smallest(**half), SafetyRule.CYCLE_ON_WITHOUT_OFF_SECONDS)
+        expect_unsafe(device, f"only {shown(half)}", device.smallest(**half), SafetyRule.CYCLE_ON_WITHOUT_OFF_SECONDS)
+
+
+@case("PRG/SAFETY/LT-04", "REQ-PRG-007")
+def pulse_that_fills_its_period(device: Device) -> None:
+    """A pulse that, with its recharge, takes exactly its period is taken: it is no longer than that."""
+    capabilities = device.capabilities
+    widths, rates = capabilities.range(Capability.PULSE_WIDTH_US), capabilities.range(Capability.RATE_MILLIHERTZ)
+    width: int | None = widths.minimum
+    while width is not None:
+        occupied = occupied_us(device.smallest(pulse_width_us=width), capabilities)
+        rate = 1_000_000_000 // occupied if occupied else 0
+        area = device.smallest(pulse_width_us=width, rate_millihertz=rate)
+        if rates.has(rate) and period_us(rate) == occupied and not broken_rules(area, capabilities):
+            device.write_program(area, select=False)
+            return
+        width = widths.above(width)
+    raise NotApplicable("no pulse takes exactly a period")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 from ipg_protocol import State, Status
 from ipg_protocol.commands.link import Capability, FactoryReset, SetTime
@@ -18,18 +19,20 @@ from ipg_protocol.commands.therapy import (
 )
 from ipg_protocol.refusal import SafetyRule
 
-from ipg_conformance.case import NotApplicable, Profile, case, expect, expect_refusal, expect_that
-from ipg_conformance.cases.doses import causes, ending_causes
+from ipg_conformance.case import Profile, case
+from ipg_conformance.cases.doses import causes, early_seconds, ending_causes
 from ipg_conformance.cases.log import entries_from
 from ipg_conformance.cases.programs import WHOLE_PROGRAM, slots
 from ipg_conformance.cases.therapy import stop_ramp_seconds
 from ipg_conformance.device import NEXT, Device
+from ipg_conformance.expect import NotApplicable, expect, expect_refusal, expect_that
 from ipg_conformance.samples import UNIX_MILLISECONDS, rows_of
 
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
 ROWS_FIELD = 1
 MARGIN_SECONDS = 1.5
+LAST_MINUTE = 1439
 
 
 def with_program(device: Device) -> int:
@@ -150,21 +153,37 @@ def schedule_starts_and_stops(device: Device) -> None:
     if minutes * 60 + 4 > device.patience_seconds:
         raise NotApplicable(f"it would take {minutes} minutes")
     device.ask(WriteSchedule(NEXT, (ScheduleRow(600, int(minutes), device.program),)))
-    set_clock_before(device, 600, 2)
+    early = ceil(early_seconds(device))
+    set_clock_before(device, 600, 1 + early)
     device.rest(1)
-    expect("the state 1 s before", device.status().state, State.IDLE)
-    device.wait_for_state(lambda state: state in (State.RAMPING, State.THERAPY), 1 + MARGIN_SECONDS)
+    expect(f"the state {early} s before", device.status().state, State.IDLE)
+    device.wait_for_state(lambda state: state in (State.RAMPING, State.THERAPY), early + MARGIN_SECONDS)
     expect("the active program", device.status().active_program, device.program)
-    device.tester.listen(0.05)
+    device.catch_up(0.05)
     expect("the cause of the start", causes(device, State.RAMPING)[:1], [TherapyCause.SCHEDULE])
     device.tester.events.clear()
     device.rest(minutes * 60 - 2 * MARGIN_SECONDS)
     expect_that("therapy goes on", device.status().state in (State.RAMPING, State.THERAPY), device.status())
     device.wait_for_state(lambda state: state is State.IDLE, 3 * MARGIN_SECONDS + stop_ramp_seconds(device))
-    device.tester.listen(0.05)
+    device.catch_up(0.05)
     expect_that("the schedule ended it", TherapyCause.SCHEDULE in ending_causes(device), ending_causes(device))
     if stop_ramp_seconds(device):
         expect("the cause of the stop ramp", causes(device, State.RAMPING), [TherapyCause.SCHEDULE])
+
+
+@case("SCH/RUN/BV-03", "REQ-SCH-003", "REQ-CMD-009", profile=Profile.FULL)
+def row_selects_its_program(device: Device) -> None:
+    """A row, here one over midnight, selects its program, in one revision; the next time, when it is active, that stays."""
+    with_program(device)
+    device.write_program(device.typical(), program=device.other_program)
+    device.ask(WriteSchedule(NEXT, (ScheduleRow(LAST_MINUTE, 60, device.program),)))
+    revision = device.status().revision
+    for _ in range(2):
+        set_clock_before(device, LAST_MINUTE, 1)
+        device.wait_for_state(lambda state: state in (State.RAMPING, State.THERAPY), 1 + MARGIN_SECONDS)
+        status = device.status()
+        expect("selection and revision", (status.active_program, status.revision), (device.program, revision + 1))
+        device.ask(StopTherapy(StopMode.IMMEDIATE))
 
 
 @case("SCH/RUN/BV-02", "REQ-SCH-003", "REQ-THR-002", profile=Profile.FULL)

@@ -19,9 +19,11 @@ from ipg_protocol.commands.therapy import ReadTherapy, StopMode, StopTherapy
 from ipg_protocol.wire import field_names
 
 from ipg_conformance.areas import largest_safe
-from ipg_conformance.case import Failure, NotApplicable, Profile, case, expect, expect_refusal, expect_that
+from ipg_conformance.case import Profile, case
 from ipg_conformance.device import Device
+from ipg_conformance.expect import Failure, NotApplicable, expect, expect_refusal, expect_that
 from ipg_conformance.states import bring_to
+from ipg_conformance.wording import shown
 
 NO_AREA = 0xFF
 LEVELS = 6
@@ -84,7 +86,7 @@ def ecap_of_an_area_that_is_not_there(device: Device) -> None:
     device.run_therapy()
     for request in (RecordEcap(1), RecordEcap(NO_AREA), ReadFeedback(1)):
         detail = {"field": 0, "minimum": 0, "maximum": 0}
-        expect_refusal(f"{request}", device.request(request), Status.OUT_OF_RANGE, **detail)
+        expect_refusal(shown(request), device.request(request), Status.OUT_OF_RANGE, **detail)
 
 
 @case("ECP/STREAM/BV-01", "REQ-ECP-005", profile=Profile.FULL)
@@ -110,14 +112,13 @@ def collect(device: Device, count: int) -> list[EcapSamples]:
     deadline = device.tester.clock() + FOLLOWING_SECONDS * count
     while len(found := device.tester.events_of(EcapSamples)) < count:
         if device.tester.clock() >= deadline:
-            raise Failure("batches of samples", expected=str(count), got=str(found))
+            raise Failure("batches of samples", expected=count, got=found)
         device.tester.listen(0.1)
     return found
 
 
 def expect_no_more(device: Device) -> None:
-    device.tester.listen(0.05)
-    device.tester.events.clear()
+    device.forget_events()
     device.tester.listen(1.5)
     expect("samples after the end", device.tester.events_of(EcapSamples), [])
 
@@ -131,7 +132,7 @@ def samples_come_at_the_rate_asked_for(device: Device) -> None:
     device.ask(StartEcapStream(0, PULSES_PER_SAMPLE))
     rows = [batch.uptime_ms + row.after_ms for batch in collect(device, 3) for row in batch.rows]
     if len(rows) < 2:
-        raise Failure("samples in three batches", expected="at least two", got=str(rows))
+        raise Failure("samples in three batches", expected="at least two", got=rows)
     each_ms = (rows[-1] - rows[0]) / (len(rows) - 1)
     expected_ms = 1e6 * PULSES_PER_SAMPLE / area.rate_millihertz
     expect_that(f"a sample each {expected_ms:.1f} ms", abs(each_ms - expected_ms) <= 0.05 * expected_ms + 1, each_ms)
@@ -157,7 +158,7 @@ def stream_of_what_is_not_there(device: Device) -> None:
     device.need(StartEcapStream)
     device.write_program(device.typical())
     for field, request in enumerate((StartEcapStream(1, 1), StartEcapStream(0, 0))):
-        expect_refusal(f"{request}", device.request(request), Status.OUT_OF_RANGE, field=field)
+        expect_refusal(shown(request), device.request(request), Status.OUT_OF_RANGE, field=field)
 
 
 @case("ECP/STREAM/BV-04", "REQ-ECP-005", "REQ-EVT-001")

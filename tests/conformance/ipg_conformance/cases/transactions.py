@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import msgspec
-from ipg_protocol import CATALOGUE, COMMAND_OF, Command, ResponseFlag, Status, encode
-from ipg_protocol.commands.link import SetTime, TransactionOutcome, TransactionReport, TransactionStatus
+from ipg_protocol import CATALOGUE, COMMAND_OF, Command, Reply, ResponseFlag, Status, encode
+from ipg_protocol.command import is_change
+from ipg_protocol.commands.link import Reset, SetTime, TransactionOutcome, TransactionReport, TransactionStatus
 from ipg_protocol.commands.therapy import ReadLimits, SetAmplitude, StartTherapy, StepAmplitude
 
-from ipg_conformance.case import case, expect, expect_refusal
+from ipg_conformance.case import case
+from ipg_conformance.cases.gates import ready_request
 from ipg_conformance.cases.numbering import replayed, step_down
 from ipg_conformance.device import HOST_ID, NEXT, Device
+from ipg_conformance.expect import expect, expect_refusal
 from ipg_conformance.samples import valid_request
+from ipg_conformance.wording import shown
 
 TRANSACTIONS_KEPT = 32
 CHANGES = [(command.name, command) for command in CATALOGUE.values() if command.is_change]
+STAYING_UP = [(name, command) for name, command in CHANGES if command.request is not Reset]
 FRESH_HOST_ID = HOST_ID + 0x100
 UNUSED_TRANSACTION = 0x7FFF_FFFF
 
@@ -63,7 +68,7 @@ def transaction_with_another_intent(device: Device) -> None:
         StartTherapy(number),
     )
     for other in others:
-        expect_refusal(type(other).__name__, device.tester.request(other), Status.ID_REUSED)
+        expect_refusal(shown(type(other)), device.tester.request(other), Status.ID_REUSED)
     expect("programs, limits, therapy and revision", device.snapshot(), before)
 
 
@@ -74,6 +79,20 @@ def committed_transaction(device: Device) -> None:
     answer = encode(device.tester.request(request).body)
     report = device.ask(TransactionStatus(request.transaction))
     expect("the report", report, TransactionReport(TransactionOutcome.COMMITTED, COMMAND_OF[StepAmplitude].opcode, answer))
+
+
+@case("TXN/STATUS/BV-04", "REQ-TXN-002", "REQ-TXN-001", each=STAYING_UP, slow=("ENTER_MRI_MODE", "LEAVE_MRI_MODE"))
+def every_change_is_committed(device: Device, command: Command) -> None:
+    """Each kind of change is COMMITTED with its opcode and answer, and not executed again under another request id."""
+    request = ready_request(device, command)
+    assert is_change(request), "it is one of CHANGES"
+    answer = device.ask(request)
+    before = device.status()
+    report = TransactionReport(TransactionOutcome.COMMITTED, command.opcode, encode(answer))
+    expect("the report", device.ask(TransactionStatus(request.transaction)), report)
+    repeated = Reply(Status.OK, ResponseFlag.REPLAYED, answer)
+    expect("the answer to the repeat", device.tester.request(request), repeated)
+    expect("the revision", device.status().revision, before.revision)
 
 
 @case("TXN/STATUS/BV-02", "REQ-TXN-002")

@@ -18,12 +18,13 @@ from ipg_protocol.commands.therapy import SetPulseWidth, SetRate
 from ipg_protocol.refusal import SafetyDetail, SafetyRule
 
 from ipg_conformance.areas import bipolar, largest_safe
-from ipg_conformance.case import NotApplicable, case, expect, expect_refusal, expect_that
+from ipg_conformance.case import case
 from ipg_conformance.cases.log import entries_from
 from ipg_conformance.cases.parameters import burst_waveform, expect_block_refused, expect_unsafe
 from ipg_conformance.cases.programs import WHOLE_PROGRAM
 from ipg_conformance.cases.safe_limits import steps_over
 from ipg_conformance.device import NEXT, Device, checksum
+from ipg_conformance.expect import NotApplicable, expect, expect_refusal, expect_that
 from ipg_conformance.safety import (
     ENDLESS_MICROCOULOMBS,
     IN_BURSTS,

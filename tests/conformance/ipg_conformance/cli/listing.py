@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from difflib import get_close_matches
 
-from ipg_conformance.case import CASES, FEATURES, Case
+from ipg_conformance.case import CASES, FEATURES, Case, Profile
 from ipg_conformance.requirements import INVALID_KINDS, VALID_KINDS, requirements
 from ipg_conformance.runner import select
-from ipg_conformance.steps import steps_of
+from ipg_conformance.steps import glossary_of, steps_of
 from ipg_conformance.verdict import ExitCode
 
 KINDS = {
@@ -26,7 +27,7 @@ class NoSuchId(ValueError):
 
 def list_cases(options: argparse.Namespace) -> int:
     """Print the cases of a profile, and what each proves."""
-    cases = select(options.profile, options.only)
+    cases = select(Profile(options.profile), options.only)
     for case in cases:
         print(f"{case.id:<52} {' '.join(case.requirements)}")
     print(f"{len(cases)} cases")
@@ -67,6 +68,9 @@ def _case_lines(case: Case) -> list[str]:
         "",
         "Steps:" if case.bare else "Steps, in IDLE, with the factory's configuration, no fault, and a SERVICE session:",
         *(f"  {number}. {_indented(step)}" for number, step in enumerate(steps_of(case), 1)),
+        "",
+        "Words:",
+        *(f"  {name}: {meaning}" for name, meaning in glossary_of(case).items()),
     ]
 
 
@@ -85,6 +89,10 @@ def _requirement_lines(name: str) -> list[str]:
 
 
 def _not_found(name: str) -> str:
-    near = [case for case in CASES if case.startswith(name)]
-    hint = f"; did you mean one of {len(near)} such as {near[0]}?" if near else "; see: ipg-conformance list"
-    return f"there is no case or requirement {name}{hint}"
+    known = [*CASES, *requirements()]
+    begin = [each for each in known if each.startswith(name.upper())]
+    near = begin or get_close_matches(name.upper(), known)
+    if not near:
+        return f"there is no case or requirement {name}; see: ipg-conformance list"
+    number = f"one of {len(near)} such as " if len(near) > 1 else ""
+    return f"there is no case or requirement {name}; did you mean {number}{near[0]}?"

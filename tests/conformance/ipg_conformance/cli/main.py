@@ -12,12 +12,12 @@ from ipg_conformance.cli.listing import NoSuchId, explain, list_cases
 from ipg_conformance.cli.parser import parser
 from ipg_conformance.cli.running import run
 from ipg_conformance.cli.stating import ics_init
-from ipg_conformance.cli.target import EMULATOR
+from ipg_conformance.cli.target import EMULATOR, is_virtual
 from ipg_conformance.ics import StatementError
+from ipg_conformance.port import Unreachable
 from ipg_conformance.report import CannotWrite, ReportError
 from ipg_conformance.requirements import SuiteError
 from ipg_conformance.runner import NoSuchCase
-from ipg_conformance.tester import Unreachable
 from ipg_conformance.verdict import ExitCode
 from ipg_conformance.waivers import WaiverError
 
@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.words = list(sys.argv[1:] if arguments is None else arguments)
     if getattr(options, "model", None) and options.target != EMULATOR:
         root.error("--model goes with --target emulator only; a port has the device that it has")
+    if getattr(options, "speed", 1) != 1 and is_virtual(options.target):
+        root.error("--speed goes with a port only; the emulator in this process has a time of its own")
     try:
         code = _run(options)
         sys.stdout.flush()

@@ -6,13 +6,14 @@ import argparse
 
 from ipg_protocol.commands.link import Identify
 
-from ipg_conformance.case import Failure
 from ipg_conformance.cli.target import url_of
 from ipg_conformance.device import Device
+from ipg_conformance.expect import Failure
 from ipg_conformance.ics import statement_text
 from ipg_conformance.permission import NOTHING
+from ipg_conformance.port import Unreachable, open_port
 from ipg_conformance.runner import wait_for_answer
-from ipg_conformance.tester import Tester, Unreachable, open_port
+from ipg_conformance.tester import Tester
 from ipg_conformance.verdict import ExitCode
 
 

@@ -9,9 +9,11 @@ from contextlib import suppress
 
 from ipg_protocol.commands.therapy import StopMode, StopTherapy
 
-from ipg_conformance.case import Case, Failure, Need
+from ipg_conformance.case import Case, Need
+from ipg_conformance.expect import Failure
 from ipg_conformance.permission import EVERYTHING, Permission
-from ipg_conformance.tester import Tester, Unreachable, reopen_port
+from ipg_conformance.port import Unreachable, reopen_port
+from ipg_conformance.tester import Tester
 
 DEFAULT_MODEL = "scs-rechargeable"
 EMULATOR = "emulator"
@@ -56,6 +58,7 @@ def repeat_command(options: argparse.Namespace) -> str:
     words = ["ipg-conformance", "run", "--target", options.target]
     words += ["--model", options.model] if options.model else []
     words += ["--seed", str(options.seed)]
+    words += ["--speed", f"{options.speed:g}"] if options.speed != 1 else []
     words += ["--ics", str(options.ics)] if options.ics else []
     words += ["--safe"] if options.safe else []
     words += ["--allow", ",".join(sorted(options.allow))] if options.allow else []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from ipg_conformance.report.coverage import NOT_PASSED
 from ipg_conformance.report.json import Report
 from ipg_conformance.report.run import Result, Verdict
 
@@ -25,7 +26,7 @@ _RANKS = {
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One case of which the two reports say different things."""
+    """One case of which the two reports say different things: another verdict, or another reason for the same one."""
 
     case: str
     before: str
@@ -64,8 +65,15 @@ def compare(before: Report, after: Report) -> Difference:
     """What changed from one report to a later one."""
     old, new = ({result.case: result for result in report.run.results} for report in (before, after))
     cases = [*old, *(case for case in new if case not in old)]
-    changes = (_change(case, old.get(case), new.get(case)) for case in cases)
-    return Difference(tuple(_facts(before, after)), tuple(change for change in changes if change.before != change.after))
+    changed = (case for case in cases if _said(old.get(case)) != _said(new.get(case)))
+    return Difference(tuple(_facts(before, after)), tuple(_change(case, old.get(case), new.get(case)) for case in changed))
+
+
+def _said(result: Result | None) -> tuple[str, str]:
+    """What is compared of a case: its verdict and, unless it passed or did not apply, what was found wrong."""
+    if result is None:
+        return _ABSENT, ""
+    return result.verdict, result.what if result.verdict in NOT_PASSED else ""
 
 
 def _change(case: str, old: Result | None, new: Result | None) -> Change:

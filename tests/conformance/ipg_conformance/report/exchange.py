@@ -69,6 +69,14 @@ def wrong_byte_on_the_wire(lines: Sequence[Line], expected: bytes, got: bytes) -
     return None
 
 
+def part_that_matters(count: int, most: int, wrong: tuple[int, int] | None) -> range:
+    """Which of so many lines to show: the last, or where the wrong byte stands before them, those around it."""
+    first = max(0, count - most)
+    if wrong is not None and wrong[0] < first:
+        first = max(0, wrong[0] - most // 2)
+    return range(first, min(count, first + most))
+
+
 def _begin_of(line: Line, got: bytes) -> int | None:
     frames = [piece.frame for piece in line.pieces if piece.frame is not None]
     if line.to is Towards.DEVICE:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -24,7 +26,8 @@ class CannotWrite(Exception):
     """A report cannot be written; the text names the file and says why."""
 
     def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(f"cannot write {path}: {error.strerror or error}")
+        why = "a file has that name" if isinstance(error, FileExistsError) else error.strerror or str(error)
+        super().__init__(f"cannot write {path}: {why}")
 
 
 def prepare_folder(folder: Path) -> None:
@@ -39,6 +42,22 @@ def prepare_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise CannotWrite(folder, error) from None
+
+
+def prepare_file(path: Path) -> None:
+    """See that a file can be written: better before a run than after it.
+
+    Raises:
+        CannotWrite: it cannot.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not _is_special(path):
+            with NamedTemporaryFile(dir=path.parent):
+                pass
+    except OSError as error:
+        raise CannotWrite(path, error) from None
 
 
 def write_reports(run: Run, folder: Path) -> list[str]:
@@ -74,19 +93,26 @@ def _write_capture(run: Run, path: Path) -> list[str]:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file in one go, so that a full disk leaves the one before it and no half one.
+    """Write a file in one go, so that a full disk leaves the one before it and no half one; a pipe or device as it is.
 
     Raises:
         CannotWrite: it cannot be written.
     """
-    begun = path.with_name(f".{path.name}.part")
+    begun = path if _is_special(path) else path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         begun.write_bytes(data)
-        begun.replace(path)
+        if begun is not path:
+            begun.replace(path)
     except OSError as error:
         raise CannotWrite(path, error) from None
     finally:
-        _forget(begun)
+        if begun is not path:
+            _forget(begun)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether what is there is no file, such as /dev/stdout: it is written to, and must not be replaced by a file."""
+    return path.exists() and not path.is_file()
 
 
 def _forget(begun: Path) -> None:

@@ -18,7 +18,7 @@ from ipg_conformance.report.run import Count, RequirementId, Result, Run, Verdic
 
 SCHEMA_VERSION = 1
 
-TIMES = frozenset({"started", "seconds", "at_us"})
+TIMES = frozenset({"started", "seconds", "at_us", "line"})
 """The keys under which two runs with one seed may differ."""
 
 _HEX_FIELDS = frozenset({"data", "expected_bytes", "got_bytes"})

@@ -8,10 +8,13 @@ from typing import Annotated
 import msgspec
 from ipg_protocol.trace import Record
 
+from ipg_conformance.line import Line
+
 CaseId = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}/[A-Z0-9-]+/(BV|BI|BO|LT|RT)-[0-9]{2}(/.+)?$")]
 RequirementId = Annotated[str, msgspec.Meta(pattern="^REQ-[A-Z]{3}-[0-9]{3}$")]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+EXCHANGE = "What went over the wire. Left out of report.json where the case passed or does not apply: trace.pcapng has it all."
 
 
 @unique
@@ -90,7 +93,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """False when the device could not even be brought to the state in which the case begins."""
     repeat: str = ""
     """The command that repeats the case."""
-    exchange: tuple[Record, ...] = ()
+    exchange: Annotated[tuple[Record, ...], msgspec.Meta(description=EXCHANGE)] = ()
     """What went over the wire, in the tester's time since the run began."""
 
     @property
@@ -120,6 +123,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     suite_version: str
     protocol_version: str
     device: Identity
+    line: Line | None = None
+    """The line to it, as measured; a time, too. None where it was never reached."""
     declaration: str = ""
     """The file in which the device's maker declares its capabilities, if one was given, and the digest of it."""
     notes: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree
 
 from ipg_conformance.report.markup import Child, element
@@ -44,6 +45,13 @@ def marked_up(text: str) -> list[Child]:
     """A text of the SPEC, in which backticks stand around code."""
     parts = text.split("`")
     return [element("code", part) if place % 2 else part for place, part in enumerate(parts)]
+
+
+def requirement_ids(names: Iterable[str]) -> Iterator[Child]:
+    """The ids of requirements with a space between, none of which is broken at its hyphens."""
+    for number, name in enumerate(names):
+        yield from [" "] if number else []
+        yield element("span", name, class_="id")
 
 
 def command(text: str) -> ElementTree.Element:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from ipg_conformance.report.coverage import NOT_PASSED, WORST_FIRST
 from ipg_conformance.report.exchange import lines_of, wrong_byte_on_the_wire
 from ipg_conformance.report.markup import Child, element
-from ipg_conformance.report.page.badge import badge, command, marked_up
+from ipg_conformance.report.page.badge import badge, command, marked_up, requirement_ids
 from ipg_conformance.report.page.differing import expected_and_got
 from ipg_conformance.report.page.trace import compared_bytes, trace
 from ipg_conformance.report.run import Result, Run, Verdict
@@ -66,7 +66,7 @@ def _case(number: int, result: Result, texts: Mapping[str, str], is_open: bool) 
         element("code", result.case, class_="c-case"),
         element("span", badge(result.verdict), class_="c-verdict"),
         element("span", seconds, class_="c-seconds"),
-        element("span", " ".join(result.requirements), class_="c-requirements"),
+        element("span", *requirement_ids(result.requirements), class_="c-requirements"),
         element("span", result.summary, class_="c-summary"),
     )
     sorted_by = {
@@ -119,7 +119,7 @@ def _outcome(result: Result) -> Iterator[Child]:
         yield element("h4", "Checked")
         yield element("p", result.what, class_="what")
     if result.expected or result.got:
-        yield expected_and_got(result.expected, result.got)
+        yield expected_and_got("" if result.expected == result.what else result.expected, result.got)
     if result.expected_bytes:
         yield compared_bytes(result.expected_bytes, result.got_bytes)
     if result.traceback:

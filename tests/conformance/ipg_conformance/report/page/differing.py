@@ -16,11 +16,13 @@ _WORD = re.compile(r"-?\w+|\W")
 
 
 def expected_and_got(expected: str, got: str) -> ElementTree.Element:
-    """What had to come beside what came. Texts that share nothing, or are very long, stand there unmarked."""
+    """What had to come, if that is told, beside what came. Texts that share nothing, or are very long, stand unmarked."""
+    if not expected:
+        return element("div", _box("got", [got]), class_="compared")
     words = _WORD.findall(expected), _WORD.findall(got)
     matcher = SequenceMatcher(None, *words, autojunk=False) if sum(map(len, words)) <= MOST_WORDS else None
     if matcher is None or matcher.real_quick_ratio() < 0.5 or matcher.ratio() < 0.5:
-        return _boxes([expected or "nothing"], [got or "nothing"])
+        return _boxes([expected], [got or "nothing"])
     return _boxes(list(_marked(matcher, words[0], 0, "due")), list(_marked(matcher, words[1], 1, "")))
 
 
@@ -32,8 +34,8 @@ def _marked(matcher: SequenceMatcher[str], words: list[str], side: int, kind: st
 
 
 def _boxes(expected: list[Child], got: list[Child]) -> ElementTree.Element:
-    boxes = (
-        element("div", element("h4", name), element("pre", *children), class_=name)
-        for name, children in (("expected", expected), ("got", got))
-    )
-    return element("div", *boxes, class_="compared")
+    return element("div", _box("expected", expected), _box("got", got), class_="compared")
+
+
+def _box(name: str, children: list[Child]) -> ElementTree.Element:
+    return element("div", element("h4", name), element("pre", *children), class_=name)

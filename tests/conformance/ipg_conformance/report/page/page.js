@@ -58,8 +58,10 @@
     root.dataset.theme = chosen === "dark" ? "light" : "dark";
   };
   const copy = async button => {
-    await navigator.clipboard.writeText(button.previousElementSibling.textContent);
-    button.textContent = "copied";
+    const code = button.previousElementSibling;
+    getSelection().selectAllChildren(code);
+    await navigator.clipboard?.writeText(code.textContent);
+    button.textContent = navigator.clipboard ? "copied" : "selected";
   };
 
   document.addEventListener("click", event => {

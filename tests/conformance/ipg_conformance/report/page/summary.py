@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from ipg_conformance.report.brief import in_brief
 from ipg_conformance.report.coverage import NOT_PASSED, WORST_FIRST
 from ipg_conformance.report.markup import Child, element
-from ipg_conformance.report.page.badge import MEANINGS, SIGNS, badge, case_link, command, verdict_class
+from ipg_conformance.report.page.badge import MEANINGS, SIGNS, badge, case_link, command, requirement_ids, verdict_class
 from ipg_conformance.report.run import Result, Run, Verdict
 
 _TONES = {0: "v-pass", 4: "v-inconclusive"}
@@ -43,6 +43,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
         ("profile", run.profile),
         ("seed", str(run.seed)),
         ("started", run.started.replace("T", " ").replace("Z", " UTC")),
+        ("line", str(run.line or "")),
         ("took", f"{run.seconds:.1f} s"),
         ("suite", f"{run.suite_version}, for protocol {run.protocol_version}"),
         ("declaration", run.declaration or "none given"),
@@ -115,6 +116,6 @@ def _row(result: Result) -> ElementTree.Element:
         "tr",
         element("td", badge(result.verdict)),
         element("td", case_link(result.case)),
-        element("td", " ".join(result.requirements)),
+        element("td", *requirement_ids(result.requirements)),
         element("td", *said),
     )

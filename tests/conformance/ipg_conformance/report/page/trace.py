@@ -10,7 +10,7 @@ from ipg_protocol import Kind
 from ipg_protocol.describe import Piece
 from ipg_protocol.trace import Towards
 
-from ipg_conformance.report.exchange import PAYLOAD_AT, Line
+from ipg_conformance.report.exchange import PAYLOAD_AT, Line, part_that_matters
 from ipg_conformance.report.markup import Child, element
 from ipg_conformance.report.run import first_wrong_byte
 
@@ -22,7 +22,6 @@ LONGEST_SHOWN = 300
 CRC_AND_DELIMITER = 5
 
 _ARROWS = {Towards.DEVICE: "→", Towards.HOST: "←"}
-_WAYS = {Towards.DEVICE: "to the device", Towards.HOST: "from the device"}
 _PARTS = (
     ("x", "delimiters, COBS code", "a zero byte at either end, and behind the first one the way to the first zero of the body"),
     ("h", "header", "kind, length, opcode (2 bytes), request id (4 bytes)"),
@@ -33,7 +32,7 @@ _PARTS = (
 
 def trace(lines: Sequence[Line], wrong: tuple[int, int] | None, *, is_detailed: bool) -> Iterator[Child]:
     """The part of a trace that matters; in detail, with each byte's part and more of them."""
-    shown = _shown(len(lines), LINES_IN_DETAIL if is_detailed else LINES_OTHERWISE, wrong)
+    shown = part_that_matters(len(lines), LINES_IN_DETAIL if is_detailed else LINES_OTHERWISE, wrong)
     if len(shown) < len(lines):
         yield element("p", f"Lines {shown[0] + 1} to {shown[-1] + 1} of {len(lines)}; all are in trace.pcapng.", class_="cut")
     if is_detailed:
@@ -44,14 +43,6 @@ def trace(lines: Sequence[Line], wrong: tuple[int, int] | None, *, is_detailed: 
     )
     header = element("tr", *(element("th", name) for name in ("ms", "", "bytes", "what they say")))
     yield element("div", element("table", element("thead", header), element("tbody", *rows), class_="trace"), class_="wide")
-
-
-def _shown(count: int, most: int, wrong: tuple[int, int] | None) -> range:
-    """The last lines, or where the wrong byte stands before them, those around it."""
-    first = max(0, count - most)
-    if wrong is not None and wrong[0] < first:
-        first = max(0, wrong[0] - most // 2)
-    return range(first, min(count, first + most))
 
 
 def _legend(has_wrong: bool) -> ElementTree.Element:
@@ -70,7 +61,7 @@ def _row(line: Line, began_us: int, wrong_at: int | None, is_detailed: bool) -> 
     return element(
         "tr",
         element("td", f"{(line.at_us - began_us) / 1000:.1f}"),
-        element("td", _ARROWS[line.to], title=_WAYS[line.to]),
+        element("td", _ARROWS[line.to]),
         element("td", *shown, class_="hex"),
         element("td", *_said(line)),
         class_=" ".join(classes),
@@ -93,8 +84,9 @@ def _told(piece: Piece) -> list[Child]:
         return [element("i", f"no frame: {piece.why}")]
     kind, number, *rest = str(piece).split(" ", 2)
     name, _, fields = (rest[0] if rest else "").partition(" ")
-    kind_shown = element("span", f"{kind} {number} ", class_=f"kind {'event' if frame.kind is Kind.EVENT else ''}")
-    return [kind_shown, element("b", name), f" {fields}"]
+    kind_shown = element("span", f"{kind} {number} ", class_="kind event" if frame.kind is Kind.EVENT else "kind")
+    said = name.rstrip(",")
+    return [kind_shown, element("b", said), f"{name.removeprefix(said)} {fields}"]
 
 
 def _hex(line: Line, wrong_at: int | None) -> list[Child]:
