@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ipg_protocol.commands.programs import WriteProgramBlock
 
@@ -20,6 +20,19 @@ from ipg_emulator.model import DeviceModel, ModelError
 from ipg_emulator.patient import Patient
 
 SERIAL_PREFIX = "VIPG-"
+
+
+def alterations(names: Sequence[str]) -> list[Alteration]:
+    """What puts defects on a device, by their names; their module is not imported for a device that has none.
+
+    Raises:
+        FaultError: there is none of such a name.
+    """
+    if not names:
+        return []
+    from ipg_emulator.faults.defects import defects
+
+    return defects(names)
 
 
 def build_device(

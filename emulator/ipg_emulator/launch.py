@@ -13,7 +13,6 @@ from ipg_emulator.virtual import VirtualIpg
 if TYPE_CHECKING:
     from ipg_emulator.board.assembly import VirtualBoard
     from ipg_emulator.faults.plan import FaultPlan
-    from ipg_emulator.firmware.core import Alteration
     from ipg_emulator.model import DeviceModel
     from ipg_emulator.ports import Port
     from ipg_emulator.runner import Station
@@ -105,21 +104,15 @@ def _plan(ipg: VirtualIpg, faults: FaultPlan, seed: int, now: int, label: str) -
 
 
 def _made(device: NewDevice, tell: Callable[[str], None]) -> tuple[VirtualIpg, int]:
-    from ipg_emulator.factory import boot_finished_at, build_device
+    from ipg_emulator.factory import alterations, boot_finished_at, build_device
 
-    altered_by = _defects(device.defects) if device.defects else []
+    altered_by = alterations(device.defects)
     build = partial(build_device, device.model, seed=device.seed, lead_faults=device.lead_faults, altered_by=altered_by)
     if device.nvm is None:
         return VirtualIpg(build()), boot_finished_at(device.model)
     from ipg_emulator.image import build_on_image
 
     return VirtualIpg(build_on_image(device.nvm, build, tell)), boot_finished_at(device.model)
-
-
-def _defects(names: Sequence[str]) -> list[Alteration]:
-    from ipg_emulator.faults.defects import defects
-
-    return defects(names)
 
 
 def _gone_on(snapshot: Snapshot) -> tuple[VirtualIpg, int]:

@@ -84,6 +84,14 @@ def test_port_that_cannot_be_opened(target: str, capsys: pytest.CaptureFixture[s
     assert len(said.splitlines()) == 1
 
 
+def test_device_that_stops_late_is_waited_for_between_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    target = "ipg://scs-rechargeable?defect=immediate-stop-ramps"
+    assert main(["run", "--target", target, "--allow", "output,destructive", "--only", "THR/STOP/BV-01", "THR/STOP/LT-01"]) == 1
+    said = capsys.readouterr().out
+    assert "FAIL THR/STOP/BV-01/THERAPY" in said
+    assert not re.search("FAIL before|ended early", said)
+
+
 def test_port_that_another_program_has_open_is_told_and_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
     ours, theirs = os.openpty()
     name = os.ttyname(theirs)
@@ -264,6 +272,13 @@ def test_folder_that_cannot_be_made_is_told_before_the_run(tmp_path: Path, capsy
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith(f"ipg-conformance: cannot write {tmp_path / 'file/out'}: ")
+
+
+@pytest.mark.parametrize(("name", "why"), [("plain", "it is no serial port"), ("none", "No such file or directory")])
+def test_what_is_no_port_is_told_in_a_line(name: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "plain").touch()
+    assert main(["run", "--target", str(tmp_path / name)]) == ExitCode.UNREACHABLE
+    assert capsys.readouterr().err == f"ipg-conformance: {tmp_path / name}: cannot be opened: {why}\n"
 
 
 @pytest.mark.parametrize(("place", "why"), [(".", "Is a directory"), ("no/junit.xml", "No such file or directory")])

@@ -15,7 +15,7 @@ from ipg_conformance.cli import main
 from ipg_conformance.device import Device
 from ipg_conformance.expect import Inconclusive, OutOfReach
 from ipg_conformance.ics import Statement, StatementError, feature_name, read_statement
-from ipg_conformance.inputs import CommandInputs, PortInputs, Switch, inputs_of
+from ipg_conformance.inputs import CommandInputs, DeclaredInputs, PortInputs, Switch, inputs_of
 from ipg_conformance.runner import select
 from ipg_conformance.undeclared import undeclared_features
 from ipg_emulator.model import names
@@ -107,7 +107,7 @@ def test_undeclared_feature_that_passes_is_told(text: str, tmp_path: Path) -> No
     lines = undeclared_features(found, device.read_capabilities(), run_cases(open_port(URL), cases))
     assert lines == [
         "not declared: PING: passes, 2 cases",
-        "not declared: CHECKPOINTS: no case of this run is about it alone",
+        "not declared, and no case of this run is about them alone: CHECKPOINTS",
     ]
 
 
@@ -164,7 +164,9 @@ def script(folder: Path, body: str) -> str:
 
 def test_input_is_called_with_what_is_to_be_present(tmp_path: Path) -> None:
     command = script(tmp_path, f"open({str(tmp_path / 'said')!r}, 'a').write(sys.argv[1] + ' ')")
-    inputs = CommandInputs(magnet=command + " {present}", power=Switch(present=command + " on", absent=command + " off"))
+    inputs = CommandInputs(
+        DeclaredInputs(magnet=command + " {present}", power=Switch(present=command + " on", absent=command + " off"))
+    )
     inputs.magnet(True)
     inputs.magnet(False)
     inputs.power(False)
@@ -173,19 +175,19 @@ def test_input_is_called_with_what_is_to_be_present(tmp_path: Path) -> None:
 
 
 def test_input_that_fails_is_inconclusive(tmp_path: Path) -> None:
-    inputs = CommandInputs(reset=script(tmp_path, "sys.exit('the line is stuck')"))
+    inputs = CommandInputs(DeclaredInputs(reset=script(tmp_path, "sys.exit('the line is stuck')")))
     with pytest.raises(Inconclusive, match="the input `reset` ended with 1: the line is stuck"):
         inputs.reset()
 
 
 def test_input_that_cannot_be_called_is_inconclusive() -> None:
     with pytest.raises(Inconclusive, match="cannot be called: no-such-program: No such file"):
-        CommandInputs(reset="no-such-program --now").reset()
+        CommandInputs(DeclaredInputs(reset="no-such-program --now")).reset()
 
 
 def test_input_that_hangs_is_inconclusive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ipg_conformance.inputs.LONGEST_SECONDS", 0.2)
-    inputs = CommandInputs(reset=script(tmp_path, "import time; time.sleep(20)"))
+    inputs = CommandInputs(DeclaredInputs(reset=script(tmp_path, "import time; time.sleep(20)")))
     with pytest.raises(Inconclusive, match=r"took longer than 0\.2 s"):
         inputs.reset()
 
@@ -197,7 +199,7 @@ def test_without_an_input_the_case_is_out_of_reach() -> None:
 
 def test_declared_inputs_come_before_those_of_the_port() -> None:
     port = open_port(URL)
-    given = CommandInputs(reset="true")
+    given = CommandInputs(DeclaredInputs(reset="true"))
     assert inputs_of(port, given) is given
     assert isinstance(inputs_of(port, CommandInputs()), PortInputs)
 

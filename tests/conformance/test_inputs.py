@@ -12,7 +12,7 @@ from ipg_conformance.cell import cell_at
 from ipg_conformance.device import Device
 from ipg_conformance.expect import NotApplicable, OutOfReach
 from ipg_conformance.ics import StatementError, read_statement
-from ipg_conformance.inputs import CommandInputs, PortInputs, Tiers
+from ipg_conformance.inputs import CommandInputs, DeclaredInputs, PortInputs, Tiers
 from ipg_emulator.model import Supply, load
 from ipg_protocol import State
 from ipg_protocol.vocabulary import BatteryTier
@@ -48,7 +48,7 @@ def noting(folder: Path, word: str) -> str:
 
 def test_battery_charger_and_time_are_called_with_what_is_filled_in(tmp_path: Path) -> None:
     charger, battery, time = noting(tmp_path, "charger {present}"), noting(tmp_path, "to {tier}"), noting(tmp_path, "{seconds}")
-    inputs = CommandInputs(charger=charger, battery=battery, time=time)
+    inputs = CommandInputs(DeclaredInputs(charger=charger, battery=battery, time=time))
     inputs.charger(True)
     inputs.battery(BatteryTier.EOS)
     inputs.time(1799.2)
@@ -56,7 +56,7 @@ def test_battery_charger_and_time_are_called_with_what_is_filled_in(tmp_path: Pa
 
 
 def test_battery_may_have_a_command_for_some_tiers_alone(tmp_path: Path) -> None:
-    inputs = CommandInputs(battery=Tiers(OK=noting(tmp_path, "full"), LOW=noting(tmp_path, "low")))
+    inputs = CommandInputs(DeclaredInputs(battery=Tiers(OK=noting(tmp_path, "full"), LOW=noting(tmp_path, "low"))))
     inputs.battery(BatteryTier.LOW)
     assert (tmp_path / "said").read_text() == "low; "
     with pytest.raises(OutOfReach, match="`battery` in \\[inputs\\]"):
@@ -91,12 +91,14 @@ def test_inputs_of_a_statement_are_those_that_are_called(tmp_path: Path) -> None
 
 
 def test_without_time_a_long_wait_is_out_of_reach() -> None:
-    with pytest.raises(OutOfReach, match="it would take 86400 s, and there is no input `time`"):
+    with pytest.raises(OutOfReach, match="it would take 1440 minutes, and there is no input `time`"):
         device_with(CommandInputs()).let_pass(86_400)
 
 
 def test_without_time_a_device_that_looks_at_its_battery_every_hour_is_out_of_reach(tmp_path: Path) -> None:
-    device = device_with(CommandInputs(battery=noting(tmp_path, "{tier}"), charger=noting(tmp_path, "{present}")))
+    device = device_with(
+        CommandInputs(DeclaredInputs(battery=noting(tmp_path, "{tier}"), charger=noting(tmp_path, "{present}")))
+    )
     device.settle()
     with pytest.raises(OutOfReach, match="the device has not looked at its battery within"), cell_at(device, BatteryTier.EOS):
         pytest.fail("the battery is said to be at EOS")
@@ -105,7 +107,7 @@ def test_without_time_a_device_that_looks_at_its_battery_every_hour_is_out_of_re
 
 
 def test_cell_is_not_run_down_where_nothing_charges_it_again(tmp_path: Path) -> None:
-    device = device_with(CommandInputs(battery=noting(tmp_path, "{tier}")))
+    device = device_with(CommandInputs(DeclaredInputs(battery=noting(tmp_path, "{tier}"))))
     device.settle()
     with pytest.raises(OutOfReach, match="`charger`"), cell_at(device, BatteryTier.EOS):
         pytest.fail("the battery is said to be at EOS")

@@ -456,13 +456,20 @@ def test_an_answer_that_was_cut_short_is_told() -> None:
 def test_the_capture_has_every_frame_and_names_each_case_once(tmp_path: Path) -> None:
     write_reports(make_run(*ALL_VERDICTS[:2]), tmp_path)
     data = (tmp_path / "trace.pcapng").read_bytes()
-    assert [(record.at_us, record.to, record.data.strip(b"\0")) for record in read_capture(data)] == [
-        (record.at_us, record.to, record.data.strip(b"\0")) for record in EXCHANGE * 2
+    assert [(record.to, record.data.strip(b"\0")) for record in read_capture(data)] == [
+        (record.to, record.data.strip(b"\0")) for record in EXCHANGE * 2
     ]
     untyped: Any = pcapng
     blocks = [block for block in untyped.FileScanner(BytesIO(data)) if isinstance(block, untyped.blocks.EnhancedPacket)]
     comments = [str(block.options["opt_comment"]) for block in blocks if "opt_comment" in block.options]
     assert comments == ["FRM/PING/BV-01 PASS", "FRM/PING/BV-02 FAIL"]
+
+
+def test_time_goes_on_in_the_capture_where_a_second_device_begins_at_0(tmp_path: Path) -> None:
+    write_reports(make_run(*ALL_VERDICTS[:2]), tmp_path)
+    times = [record.at_us for record in EXCHANGE]
+    later = [times[-1] - times[0] + at_us for at_us in times]
+    assert [record.at_us for record in read_capture((tmp_path / "trace.pcapng").read_bytes())] == times + later
 
 
 # Coverage and commands

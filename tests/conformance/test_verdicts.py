@@ -148,7 +148,7 @@ def test_device_that_talks_without_end_fails(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_not_applicable_tells_the_predicate_in_words() -> None:
     result = outcome(slow, bare=False, applies=Predicate("the device has wings", lambda _: False))
-    assert (result.verdict, result.predicate) == (Verdict.NOT_APPLICABLE, "not so: the device has wings")
+    assert (result.verdict, result.predicate) == (Verdict.NOT_APPLICABLE, "only where the device has wings")
 
 
 def test_predicate_that_holds_lets_the_case_run() -> None:

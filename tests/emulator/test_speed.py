@@ -28,9 +28,9 @@ BUSY_US = 10
 class Desk:
     """A device under a clock, whose real time is the test's own."""
 
-    def __init__(self, speed: float, charge_permille: int = 1000) -> None:
+    def __init__(self, speed: float, charge_permille: int = 1000, model: str = "drg-primary") -> None:
         self.real = 7 * SECOND
-        self.firmware = build_device(load("drg-primary"), seed=1, charge_permille=charge_permille)
+        self.firmware = build_device(load(model), seed=1, charge_permille=charge_permille)
         self.said = b""
         self.sent_at: list[int] = []
         self.clock = clock_at(speed, started_at=boot_finished_at(self.firmware.model), real_clock=self._look)
@@ -167,6 +167,18 @@ def test_a_session_lasts_as_long_as_in_real_time(speed):
     assert desk.firmware.link.session is not None
     desk.live(SECOND + SECOND // 20)
     assert desk.firmware.link.session is None
+
+
+def test_time_keeps_its_pace_for_a_host_that_talks_while_a_device_that_minds_silence_delivers():
+    desk = Desk(10, model="tens")
+    silence_us = 1000 * desk.firmware.model.timing.host_silence_ms
+    desk.ask(OpenSession(Role.SERVICE, 1, 1), 1)
+    desk.ask(StartTherapy(1), 2)
+    before = desk.now
+    for number in range(3, 43):
+        desk.live(silence_us // 200)
+        desk.ask(KeepAlive(), number)
+    assert desk.now - before > 1.9 * silence_us
 
 
 def test_in_a_session_time_still_runs_ahead_to_what_is_due():

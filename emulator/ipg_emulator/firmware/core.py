@@ -233,7 +233,7 @@ class Firmware:
         """When the silence of the host in its session will have consequences; None without a session."""
         if self.link.session is None:
             return None
-        deadlines = map(self._timers.deadline, (Timer.SESSION_IDLE, Timer.HOST_SILENCE))
+        deadlines = self._timers.deadline(Timer.SESSION_IDLE), self.device.host_watch.silent_at()
         return min((at for at in deadlines if at is not None), default=None)
 
     def wake(self, now: int) -> None:

@@ -33,6 +33,11 @@ class HostWatch:
         """Therapy has ended."""
         self._timers.cancel(Timer.HOST_SILENCE)
 
+    def silent_at(self) -> int | None:
+        """When the host will have been silent for too long, unless it is heard of before; None while nothing is delivered."""
+        looks_at = self._timers.deadline(Timer.HOST_SILENCE)
+        return None if looks_at is None else max(looks_at, self.heard_at + self._silence_us)
+
     def _look(self, now: int) -> None:
         """Therapy may turn back up out of the stop ramp, so the watch goes on until therapy has ended."""
         silent_since = self.heard_at

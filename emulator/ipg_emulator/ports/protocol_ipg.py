@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from serial import PortNotOpenError, SerialBase, SerialException
 
-from ipg_emulator.factory import boot_finished_at, build_device
+from ipg_emulator.factory import alterations, boot_finished_at, build_device
 from ipg_emulator.faults.lead import LEAD_FAULTS
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.model import load
@@ -22,7 +22,6 @@ from ipg_emulator.surroundings import PresentSurroundings
 from ipg_emulator.virtual import VirtualIpg
 
 if TYPE_CHECKING:
-    from ipg_emulator.firmware.core import Alteration
     from ipg_emulator.snapshot import Snapshot
 
 OFFERED = "device"
@@ -181,7 +180,7 @@ def _new(url: SplitResult) -> InProcess:
     model = load(url.netloc + url.path)
     lead_faults = {int(c): kind for kind in LEAD_FAULTS for c in options.get(kind, "").split(",") if c}
     seed, started_at = int(options.get("seed", "0")), boot_finished_at(model)
-    altered_by = _defects(options["defect"]) if "defect" in options else []
+    altered_by = alterations(options["defect"].split(",") if "defect" in options else [])
     ipg = VirtualIpg(build_device(model, seed=seed, lead_faults=lead_faults, altered_by=altered_by))
     if "faults" in options:
         from ipg_emulator.faults.injector import Injector
@@ -189,9 +188,3 @@ def _new(url: SplitResult) -> InProcess:
 
         ipg.faults = Injector(ipg, load_plan(options["faults"]), seed, now=started_at)
     return InProcess(ipg, started_at=started_at, passing=_PASSING[passing])
-
-
-def _defects(names: str) -> list[Alteration]:
-    from ipg_emulator.faults.defects import defects
-
-    return defects(names.split(","))

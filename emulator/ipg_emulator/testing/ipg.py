@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache, partial
 from itertools import count
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import serial
 
-from ipg_emulator.factory import boot_finished_at, build_device, serial_of
+from ipg_emulator.factory import alterations, boot_finished_at, build_device, serial_of
 from ipg_emulator.handle import Handle, local, over
 from ipg_emulator.model import DeviceModel, load
 from ipg_emulator.ports.in_process import InProcess, Passing, offer, withdraw
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ipg_host import Client
 
     from ipg_emulator.faults.plan import FaultPlan
-    from ipg_emulator.firmware.core import Alteration
     from ipg_emulator.testing.nursery import Nursery
     from ipg_emulator.testing.wanted import FaultsWanted, Wanted
 
@@ -105,7 +104,7 @@ def in_process(wanted: Wanted, number: int) -> Ipg:
         FaultError: there is no such fault or defect, or not for this device.
     """
     model, seed = _model(wanted.model), wanted.seed + number
-    ipg = VirtualIpg(build_device(model, seed=seed, altered_by=_alterations(wanted.defects)))
+    ipg = VirtualIpg(build_device(model, seed=seed, altered_by=alterations(wanted.defects)))
     started_at = boot_finished_at(model)
     if wanted.faults is not None:
         from ipg_emulator.faults.injector import Injector
@@ -142,7 +141,7 @@ def own_process(wanted: Wanted, number: int, nursery: Nursery) -> Ipg:
     arguments = ["run", "--model", wanted.model, "--seed", str(seed), "--speed", speed, *PORT_OPTIONS[wanted.transport]]
     if isinstance(faults, str | os.PathLike):
         arguments += ["--faults", os.fspath(faults)]
-    _alterations(wanted.defects)
+    alterations(wanted.defects)
     arguments += [word for name in wanted.defects for word in ("--defect", name)]
     with ExitStack() as unless_lent:
         process = nursery.start(arguments)
@@ -175,15 +174,6 @@ def plan_of(faults: FaultsWanted) -> FaultPlan:
     if isinstance(faults, str | os.PathLike):
         return load_plan(faults)
     return plan_from({"faults": list(faults)})
-
-
-def _alterations(names: Sequence[str]) -> list[Alteration]:
-    """What puts defects on a device; their module is not imported for a device that has none."""
-    if not names:
-        return []
-    from ipg_emulator.faults.defects import defects
-
-    return defects(names)
 
 
 def _model(name_or_path: str) -> DeviceModel:

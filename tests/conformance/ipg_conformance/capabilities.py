@@ -69,11 +69,6 @@ class Range(NamedTuple):
             found |= {s.minimum - min(s.step, max(s.minimum, 1)), s.minimum, s.minimum + 1, s.maximum, s.maximum + s.step}
         return sorted(value for value in found if value >= 0)
 
-    def up_to(self, maximum: int) -> Range:
-        """The part of the range that does not exceed `maximum`."""
-        kept = (s for s in self.segments if s.minimum <= maximum)
-        return Range(tuple(Segment(s.minimum, s.below(maximum), s.step) for s in kept))
-
 
 class Shape(NamedTuple):
     """How the device makes a waveform."""

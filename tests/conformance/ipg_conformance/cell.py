@@ -1,4 +1,4 @@
-"""How to bring the device's cell to a tier, and back again as far as there is a way."""
+"""How to bring the device's cell to a tier, or take it away, and back again as far as there is a way."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ SHORTEST_STRIDE_SECONDS = 10.0
 """A device that has to hear of its host more often would be spoken to thousands of times before it looks at its battery."""
 REAL_STRIDE_SECONDS = 1.0
 DARK_SECONDS = 0.3
-BOOT_SECONDS = 5.0
 
 
 @contextmanager
@@ -94,13 +93,18 @@ def recharge(device: Device) -> None:
 
 
 def change_cell(device: Device) -> None:
-    """Take the power away for a moment: where its user can change the cell, the device then looks at it anew."""
+    """Take the power away: where its user can change the cell, the device looks at it anew when it is back."""
+    lose_power(device)
+
+
+def lose_power(device: Device) -> None:
+    """Take the power away for a moment, and wait until the device has booted."""
     device.inputs.power(False)
     try:
         device.tester.listen(DARK_SECONDS)
     finally:
         device.inputs.power(True)
-    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
+    device.wait_for_boot()
 
 
 def is_rechargeable(device: Device) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -49,6 +50,7 @@ NEXT = 0
 """As a change's `transaction`: the next number. 0 itself is reserved, so nothing else could be meant."""
 
 HOST_ID = 0xC0F0_12AC_E000_0001
+BOOT_SECONDS = 5.0
 REAL_PATIENCE_SECONDS = 65.0
 VIRTUAL_PATIENCE_SECONDS = 3_700.0
 LONGEST_SILENCE_SECONDS = 5.0
@@ -70,14 +72,12 @@ class Device:
         """What its maker declares of it."""
         self.open_contacts: list[Impedance] = []
         self.shorted_contacts: list[Impedance] = []
-        self.session: Session | None = None
         self._capabilities: Capabilities | None = None
         self.refuses = False
         """Whether it was seen not to agree to everything."""
-        self._nonce = 0
-        self._transaction = 0
-        self.clean_revision = -1
-        """The configuration's revision when it was last the factory's."""
+        self._nonce = self._transaction = 0
+        self.clean_revision: int | None = None
+        """The configuration's revision when it was last the factory's; None before it was."""
         self.leads_inspected = False
         self.measured_in_boot = 0
         """The boot counter when every contact was last measured."""
@@ -216,7 +216,6 @@ class Device:
 
     def begin(self, session: Session) -> Session:
         """Go on in a session that was opened."""
-        self.session = session
         self.tester.next_request_id = 1
         self._transaction = session.last_transaction
         return session
@@ -225,16 +224,10 @@ class Device:
         """Bring the device to IDLE, with no fault latched, the factory's configuration and a SERVICE session."""
         settle(self)
 
-    @property
-    def was_settled(self) -> bool:
-        """Whether it was given the factory's configuration."""
-        return self.clean_revision >= 0
-
     def restart(self, role: Role = Role.SERVICE) -> Session:
         """RESET, wait for the boot to end, and open a session."""
         self.ask(Reset(NEXT))
-        self.session = None
-        self.wait_for_state(lambda state: state is not State.BOOT, 5)
+        self.wait_for_boot()
         return self.open_session(role)
 
     def wait_for_state(self, wanted: Callable[[State], bool], within: float = 2.0) -> State:
@@ -252,6 +245,10 @@ class Device:
             if waited >= within + self.tester.line_seconds:
                 raise Failure(f"the state within {within:g} s", expected="another state", got=state.name)
             self.tester.listen(min(0.005 + waited / 50, 0.2))
+
+    def wait_for_boot(self) -> State:
+        """Wait for the boot to end; the state that follows."""
+        return self.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
 
     @property
     def patience_seconds(self) -> float:
@@ -274,7 +271,7 @@ class Device:
             OutOfReach: it would take longer than a case may.
         """
         if seconds > self.patience_seconds:
-            raise OutOfReach(f"it would take {seconds:g} s")
+            raise OutOfReach(f"it would take {_minutes(seconds)}")
         silence = self.capabilities.limit(Capability.HOST_SILENCE_MS) / 2000 or LONGEST_SILENCE_SECONDS
         end = self.tester.clock() + seconds
         while (left := end - self.tester.clock()) > 0:
@@ -303,7 +300,7 @@ class Device:
         elif seconds <= self.patience_seconds:
             self.tester.listen(seconds)
         else:
-            raise OutOfReach(f"it would take {seconds:g} s, and there is no input `time`")
+            raise OutOfReach(f"it would take {_minutes(seconds)}, and there is no input `time`")
 
     def write_program(self, *areas: AreaSettings, program: int | None = None, select: bool = True) -> int:
         """Write a whole program and select it; returns the configuration revision."""
@@ -376,3 +373,8 @@ class Device:
 def checksum(*areas: AreaSettings) -> int:
     """The checksum that COMMIT_PROGRAM carries."""
     return crc32c(b"".join(encode(area) for area in areas))
+
+
+def _minutes(seconds: float) -> str:
+    """A time in words, so coarse that two runs say the same."""
+    return f"{ceil(seconds / 60)} minutes"

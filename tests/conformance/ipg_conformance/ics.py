@@ -9,14 +9,15 @@ import hashlib
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from ipg_protocol import CATALOGUE
 from ipg_protocol.commands.link import Capability, CapabilityRow, Identity
 from ipg_protocol.commands.programs import Waveform
 
-from ipg_conformance.inputs import CommandInputs, Switch, Tiers
+from ipg_conformance.handwritten import errors_translated
+from ipg_conformance.inputs import CommandInputs, DeclaredInputs
 
 OPCODES = {command.name: command.opcode for command in CATALOGUE.values()}
 RowKey = tuple[Capability, int]
@@ -41,18 +42,6 @@ class DeclaredRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     minimum: int = 0
     maximum: int = 0
     step: int = 1
-
-
-class DeclaredInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Commands that the suite calls to do what no request can."""
-
-    magnet: str | Switch | None = None
-    power: str | Switch | None = None
-    charger: str | Switch | None = None
-    battery: str | Tiers | None = None
-    time: str | None = None
-    brown_out: str | None = None
-    reset: str | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,20 +75,11 @@ def read_statement(path: Path) -> Statement:
     Raises:
         StatementError: it cannot be read, or is no ICS.
     """
-    try:
+    with errors_translated(path, StatementError):
         data = path.read_bytes()
         found = msgspec.convert(tomllib.loads(data.decode()), _File)
-    except OSError as error:
-        raise StatementError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise StatementError(f"{path}: it is no text in UTF-8") from None
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise StatementError(f"{path}: {error}") from None
-    try:
         rows = {key_of(row): row for name, given in found.capabilities.items() for row in _rows(name, given)}
-        inputs = CommandInputs(**msgspec.structs.asdict(found.inputs))
-    except ValueError as error:
-        raise StatementError(f"{path}: {error}") from None
+        inputs = CommandInputs(found.inputs)
     digest = hashlib.sha256(data).hexdigest()
     return Statement(f"{path.name}, SHA-256 {digest}", found.device, rows, inputs)
 
@@ -118,7 +98,13 @@ def _command_row(name: str) -> CapabilityRow:
     return CapabilityRow(Capability.COMMAND, OPCODES[name], 0, 0, 0)
 
 
-# What `ics init` writes
+def feature_name(row: CapabilityRow) -> str:
+    """What the ids of cases that speak of a row end in: the command, the waveform, or the capability itself."""
+    if row.capability is Capability.COMMAND and row.index in CATALOGUE:
+        return CATALOGUE[row.index].name
+    if row.capability is Capability.WAVEFORM and row.index in list(Waveform):
+        return Waveform(row.index).name
+    return row.capability.name
 
 
 def statement_text(identity: Identity, reported: Iterable[CapabilityRow]) -> str:
@@ -139,7 +125,7 @@ def statement_text(identity: Identity, reported: Iterable[CapabilityRow]) -> str
         "[inputs]",
         '# magnet = "ipg-emulator ctl --link ipg0 magnet --present {present}"',
         '# power = { present = "a command that switches the supply on", absent = "a command that switches it off" }',
-        '# charger = "ipg-emulator ctl --link ipg0 charger --coupling-permille 1000", with 0 when absent',
+        '# charger = { present = "ipg-emulator ctl --link ipg0 charger --coupling-permille 1000", absent = "the same with 0" }',
         '# battery = "ipg-emulator ctl --link ipg0 battery --tier {tier}"',
         '# time = "ipg-emulator ctl --link ipg0 advance --seconds {seconds}"',
         '# brown_out = "a command that lets the supply give way for a moment"',
@@ -162,9 +148,3 @@ def _row_text(row: CapabilityRow) -> str:
 
 def _list_text(entries: Iterable[str]) -> str:
     return "[\n" + "".join(f"  {entry},\n" for entry in entries) + "]"
-
-
-def feature_name(row: CapabilityRow) -> str:
-    """What the ids of cases that speak of a row end in: the command, the waveform, or the capability itself."""
-    named: Any = {Capability.COMMAND: CATALOGUE, Capability.WAVEFORM: dict(enumerate(Waveform))}.get(row.capability, {})
-    return named[row.index].name if row.index in named else row.capability.name

@@ -15,7 +15,6 @@ from ipg_conformance.expect import Inconclusive, NotApplicable, OutOfReach
 
 LONGEST_SECONDS = 30.0
 PERFECT_COUPLING_PERMILLE = 1000
-BOTH = (False, True)
 SECONDS = "{seconds}"
 
 
@@ -33,6 +32,21 @@ class Tiers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     LOW: str | None = None
     ERI: str | None = None
     EOS: str | None = None
+
+
+class DeclaredInputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Commands that the suite calls to do what no request can."""
+
+    magnet: str | Switch | None = None
+    power: str | Switch | None = None
+    charger: str | Switch | None = None
+    battery: str | Tiers | None = None
+    time: str | None = None
+    brown_out: str | None = None
+    reset: str | None = None
+
+
+NOTHING_DECLARED = DeclaredInputs()
 
 
 class Inputs(Protocol):
@@ -55,33 +69,23 @@ class Inputs(Protocol):
 class CommandInputs:
     """Inputs as commands, in which `{present}`, `{tier}` and `{seconds}` are filled in; they are not run by a shell."""
 
-    def __init__(
-        self,
-        *,
-        magnet: str | Switch | None = None,
-        power: str | Switch | None = None,
-        charger: str | Switch | None = None,
-        battery: str | Tiers | None = None,
-        time: str | None = None,
-        brown_out: str | None = None,
-        reset: str | None = None,
-    ) -> None:
+    def __init__(self, declared: DeclaredInputs = NOTHING_DECLARED) -> None:
         """Take the commands.
 
         Raises:
             ValueError: one is not a command, or does not hold what is to be filled in.
         """
-        self._magnet = _switch("magnet", magnet)
-        self._power = _switch("power", power)
-        self._charger = _switch("charger", charger)
-        self._battery = _tiers(battery)
-        self._time = None if time is None else _holding("time", time, "seconds", [SECONDS])[SECONDS]
-        self._brown_out = None if brown_out is None else _words("brown_out", brown_out)
-        self._reset = None if reset is None else _words("reset", reset)
+        self._magnet = _switch("magnet", declared.magnet)
+        self._power = _switch("power", declared.power)
+        self._charger = _switch("charger", declared.charger)
+        self._battery = _tiers(declared.battery)
+        self._time = None if declared.time is None else _holding("time", declared.time, "seconds", [SECONDS])[SECONDS]
+        self._brown_out = None if declared.brown_out is None else _words("brown_out", declared.brown_out)
+        self._reset = None if declared.reset is None else _words("reset", declared.reset)
+        self._is_there = declared != NOTHING_DECLARED
 
     def __bool__(self) -> bool:
-        switches = (self._magnet, self._power, self._charger, self._battery)
-        return any((*switches, self._time, self._brown_out, self._reset))
+        return self._is_there
 
     @property
     def has_time(self) -> bool:
@@ -161,8 +165,8 @@ def _switch(name: str, given: str | Switch | None) -> dict[bool, list[str]]:
         return {}
     if isinstance(given, Switch):
         return {True: _words(name, given.present), False: _words(name, given.absent)}
-    found = _holding(name, given, "present", [str(present).lower() for present in BOTH])
-    return {present: found[str(present).lower()] for present in BOTH}
+    found = _holding(name, given, "present", ["true", "false"])
+    return {True: found["true"], False: found["false"]}
 
 
 def _tiers(given: str | Tiers | None) -> Mapping[str, list[str]]:

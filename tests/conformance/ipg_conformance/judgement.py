@@ -21,7 +21,6 @@ CONTRADICTION = (ArithmeticError, LookupError, StopIteration)
 CONTRADICTION_OR_OWN = (TypeError, ValueError)
 """What it runs into then, too, but also when it is wrong itself."""
 
-
 VERDICTS: dict[type[Exception], Verdict] = {
     NotApplicable: Verdict.NOT_APPLICABLE,
     Inconclusive: Verdict.INCONCLUSIVE,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from ipg_protocol import COMMAND_OF, encode_frame, request_frame
 from ipg_protocol.commands.link import Ping
+from ipg_protocol.frame import MAXIMUM_PAYLOAD
 
 from ipg_conformance.expect import Failure
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 LONGEST_ROUND_TRIP_SECONDS = 0.5
 LONGEST_SECONDS_PER_BYTE = 10 / 2400
 """A start bit, eight bits and a stop bit at 2400 baud."""
-LONGEST_FRAME_BYTES = 255
+FRAMING_BYTES = 15
+"""What a frame on the line is longer than its payload: delimiters, the COBS code byte, header and CRC."""
+LONGEST_FRAME_BYTES = FRAMING_BYTES + MAXIMUM_PAYLOAD
 
 ROUND_TRIPS = 8
 BURSTS = 2

@@ -40,7 +40,7 @@ def too_long(payload: bytes) -> list[bytes]:
 def bad_fields(message: type[Message], payload: bytes) -> Iterator[BadField]:
     """The payload with each enumeration, flag and text field in turn set to what it cannot be."""
     offset = 0
-    for number, field in enumerate(_flat(message)):
+    for number, field in enumerate(flat_fields(message)):
         for value in _bad_values(field):
             yield BadField(number, field.name, payload[:offset] + value + payload[offset + len(value) :])
         offset += struct.calcsize("<" + field.code)
@@ -49,7 +49,7 @@ def bad_fields(message: type[Message], payload: bytes) -> Iterator[BadField]:
 def good_fields(message: type[Message], payload: bytes) -> Iterator[GoodField]:
     """The payload with each enumeration field in turn set to each of its members."""
     offset = 0
-    for field in _flat(message):
+    for field in flat_fields(message):
         if field.enum is not None:
             for member in field.enum:
                 value = struct.pack("<" + field.code, member)
@@ -57,10 +57,11 @@ def good_fields(message: type[Message], payload: bytes) -> Iterator[GoodField]:
         offset += struct.calcsize("<" + field.code)
 
 
-def _flat(message: type[Message]) -> Iterator[Field]:
+def flat_fields(message: type[Message]) -> Iterator[Field]:
+    """The fields of a message, and in the place of a message within it those of that."""
     for field in fields(message):
         if field.nested is not None:
-            yield from _flat(field.nested)
+            yield from flat_fields(field.nested)
         else:
             yield field
 

@@ -82,9 +82,11 @@ def _alone(url: str) -> dict[str, bool]:
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno == errno.EWOULDBLOCK:
-        return "another program has it open"
-    return str(error)
+    if "Could not configure port" in str(error):
+        return "it is no serial port"
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    return "another program has it open" if error.errno == errno.EWOULDBLOCK else os.strerror(error.errno)
 
 
 class SocketPort:

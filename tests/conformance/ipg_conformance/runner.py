@@ -176,7 +176,7 @@ def _prepare(device: Device, case: Case, conditions: Conditions) -> None:
         what = f"bring the device to a known state: {failure.what}"
         raise NeverReady(what, expected=failure.expected, got=failure.got) from failure
     if case.applies is not None and not applies:
-        raise NotApplicable(f"not so: {case.applies.words}")
+        raise NotApplicable(f"only where {case.applies.words}")
     _check_need(device, case.need)
     device.tester.begin_case(case.timeout_seconds, case.seed(conditions.seed))
 
@@ -200,7 +200,7 @@ def tidy(device: Device) -> None:
     """Bring a device that cases prepared for themselves to IDLE, with the factory's configuration, once more."""
     device.tester.begin_case(SETUP_SECONDS)
     with suppress(Failure, NotApplicable, Inconclusive, Unreachable):
-        if device.was_settled:
+        if device.clean_revision is not None:
             device.settle()
 
 

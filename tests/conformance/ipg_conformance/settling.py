@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PASSING = (State.BOOT, State.MEASURING)
 """States that end by themselves."""
 LONGEST_PASSING_SECONDS = 10.0
+LONGEST_STOP_SECONDS = 10.0
 LOOKS = 3
 """How often a device is asked whether its events are acknowledged: at the second time they are."""
 
@@ -28,7 +29,8 @@ def settle(device: Device) -> None:
     """Bring the device to IDLE, with no fault latched, the factory's configuration and a SERVICE session."""
     status = _stop_and_open(device)
     if status.state in (State.RAMPING, State.THERAPY):
-        device.ask(StopTherapy(mode=StopMode.IMMEDIATE))  # refused above, and has cases of its own to say so
+        device.ask(StopTherapy(mode=StopMode.IMMEDIATE))  # refused above, or late: both have cases of their own to say so
+        device.wait_for_state(lambda state: state not in (State.RAMPING, State.THERAPY), LONGEST_STOP_SECONDS)
     if status.state is State.SUSPENDED:
         device.ask(LeaveMriMode(device.next_transaction()))
     if status.state is State.SHELF:

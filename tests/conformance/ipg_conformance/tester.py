@@ -286,9 +286,6 @@ class Tester:
         latest = max(was_free_at, self.clock() + self._seconds_for(MOST_BYTES_BEFORE_AN_ANSWER))
         self._line_is_free_at = min(self._line_is_free_at, latest)
 
-    def close(self) -> None:
-        self._port.close()
-
     def _take_in(self, within: float = POLL_SECONDS) -> None:
         """Read once, for so long of real time at most."""
         self._check_time()

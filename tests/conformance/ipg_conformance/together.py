@@ -13,15 +13,13 @@ from ipg_protocol.refusal import Done
 from ipg_conformance.device import NEXT, Device
 from ipg_conformance.expect import NotApplicable, OutOfReach, expect, expect_ok
 from ipg_conformance.leads import finish_measurement
+from ipg_conformance.line import FRAMING_BYTES
 from ipg_conformance.states import bring_to
 from ipg_conformance.tester import NoAnswer
 
 Raw = tuple[int, bytes]
 """A request as opcode and payload, right or wrong."""
-FRAMING_BYTES = 15
-"""What a frame is longer than its payload."""
 BOOT_ATTEMPTS = 5
-BOOT_SECONDS = 5.0
 
 
 def raw(device: Device, message: Request[Any]) -> Raw:
@@ -95,7 +93,7 @@ def answers_while_booting(device: Device, requests: list[Raw]) -> list[Reply]:
         device.settle()
         device.ask(Reset(NEXT))
         *replies, last = answers_to(device, [*requests, raw(device, GetStatus())])
-        device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
+        device.wait_for_boot()
         if expect_ok(last, DeviceStatus).state is State.BOOT:
             return replies
     raise NotApplicable("the device boots faster than it can be asked")
@@ -119,7 +117,7 @@ def answers_behind_reset(device: Device, *messages: Request[Any]) -> list[Reply]
         if device.tester.is_virtual:
             raise
         raise OutOfReach("what stands behind RESET got lost; maybe the line cuts frames in two") from None
-    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
+    device.wait_for_boot()
     return replies
 
 

@@ -11,17 +11,22 @@ from ipg_conformance.report.run import Result, Verdict
 
 
 def undeclared_features(statement: Statement | None, reported: Iterable[CapabilityRow], results: Sequence[Result]) -> list[str]:
-    """A line for each feature that is reported but not declared, and what its cases, whose ids end in its name, came to."""
+    """A line for each feature that is reported but not declared, and what its cases, whose ids end in its name, came to.
+
+    Those that no case is about share a line.
+    """
     if statement is None:
         return []
-    names = dict.fromkeys(feature_name(row) for row in statement.undeclared(reported))
-    return [f"not declared: {name}: {_found(name, results)}" for name in names]
+    verdicts = {feature_name(row): list[Verdict]() for row in statement.undeclared(reported)}
+    for result in results:
+        if result.verdict is not Verdict.NOT_APPLICABLE and (name := result.case.rpartition("/")[2]) in verdicts:
+            verdicts[name].append(result.verdict)
+    lines = [f"not declared: {name}: {_found(told)}" for name, told in verdicts.items() if told]
+    if untold := [name for name, told in verdicts.items() if not told]:
+        lines.append(f"not declared, and no case of this run is about them alone: {' '.join(untold)}")
+    return lines
 
 
-def _found(name: str, results: Sequence[Result]) -> str:
-    verdicts = [result.verdict for result in results if result.case.endswith(f"/{name}")]
-    told = [verdict for verdict in verdicts if verdict is not Verdict.NOT_APPLICABLE]
-    if not told:
-        return "no case of this run is about it alone"
+def _found(told: Sequence[Verdict]) -> str:
     passed = told.count(Verdict.PASS)
     return f"passes, {passed} cases" if passed == len(told) else f"{passed} of {len(told)} cases pass"

@@ -46,10 +46,10 @@ IN_A_WORD = {
     ExitCode.INTERRUPTED: "INTERRUPTED",
 }
 
-TESTED = {Verdict.PASS, Verdict.FAIL, Verdict.NON_STRICT, Verdict.WAIVED}
-
 APPLIED = {Verdict.PASS, Verdict.NON_STRICT, Verdict.WAIVED}
 """Verdicts of which one at least it takes to be conformant."""
+TESTED = APPLIED | {Verdict.FAIL}
+"""Verdicts that put a requirement to the test."""
 
 
 def exit_code(results: Iterable[Result]) -> ExitCode:
@@ -62,11 +62,6 @@ def exit_code(results: Iterable[Result]) -> ExitCode:
     if Verdict.INCONCLUSIVE in verdicts:
         return ExitCode.INCONCLUSIVE
     return ExitCode.CONFORMANT if verdicts & APPLIED else ExitCode.USAGE
-
-
-def is_conformant(results: Iterable[Result]) -> bool:
-    """Whether cases ran and all that applied passed."""
-    return exit_code(results) is ExitCode.CONFORMANT
 
 
 def counts_text(results: Iterable[Result]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
 import msgspec
 
+from ipg_conformance.handwritten import errors_translated
 from ipg_conformance.report.run import Result, Verdict, Waiver
 
 
@@ -57,25 +58,23 @@ def _failed(waived: Result, why: str, result: Result) -> Result:
     return msgspec.structs.replace(waived, verdict=Verdict.FAIL, what=what, expected=expected, got=result.got or "a pass")
 
 
+def _check(found: Sequence[_Entry], known: Iterable[str]) -> None:
+    cases = [entry.case for entry in found]
+    if unknown := sorted(set(cases) - set(known)):
+        raise ValueError(f"there is no case {unknown[0]}; `ipg-conformance list` names them all")
+    if twice := sorted({case for case in cases if cases.count(case) > 1}):
+        raise ValueError(f"{twice[0]} is waived twice")
+    if unreasoned := [entry.case for entry in found if not entry.reason.strip()]:
+        raise ValueError(f"the waiver of {unreasoned[0]} gives no reason")
+
+
 def read_waivers(path: Path, known: Iterable[str], today: date) -> Waivers:
     """Read a file of `[[waiver]]` tables with `case`, `reason` and `expires` (the last day on which it is good).
 
     Raises:
         WaiverError: it cannot be read, or has no such tables, or names a case that is not among the known ones.
     """
-    try:
+    with errors_translated(path, WaiverError):
         found = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _File).waiver
-    except OSError as error:
-        raise WaiverError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise WaiverError(f"{path}: it is no text in UTF-8") from None
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise WaiverError(f"{path}: {error}") from None
-    cases = [entry.case for entry in found]
-    if unknown := sorted(set(cases) - set(known)):
-        raise WaiverError(f"{path}: there is no case {unknown[0]}; `ipg-conformance list` names them all")
-    if twice := sorted({case for case in cases if cases.count(case) > 1}):
-        raise WaiverError(f"{path}: {twice[0]} is waived twice")
-    if unreasoned := [entry.case for entry in found if not entry.reason.strip()]:
-        raise WaiverError(f"{path}: the waiver of {unreasoned[0]} gives no reason")
+        _check(found, known)
     return Waivers(((entry.case, entry.reason, entry.expires) for entry in found), today)

@@ -9,15 +9,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-import msgspec
 from ipg_protocol.command import CATALOGUE, Reply
 from ipg_protocol.frame import Frame
+from ipg_protocol.refusal import SafetyDetail, SafetyRule
 from ipg_protocol.vocabulary import Status
 from ipg_protocol.wire import Message, WireError, decode
+from msgspec.structs import replace
 
 from ipg_emulator.firmware.capabilities import capability_rows
 from ipg_emulator.firmware.core import Alteration, Firmware
 from ipg_emulator.firmware.dispatch import Context, Handler
+from ipg_emulator.firmware.refusal import Refused
 from ipg_emulator.firmware.timers import Timer
 from ipg_emulator.model import DeviceModel
 
@@ -35,8 +37,8 @@ DECLARED: dict[str, Defect] = {}
 """Every defect by name, in the order of declaration."""
 
 F = TypeVar("F", bound=Callable[..., Any])
-Declare = Callable[[F], F]
-Usual = Callable[..., Any]
+T = TypeVar("T")
+Usual = Callable[..., T]
 """What a defect wraps."""
 
 
@@ -94,7 +96,7 @@ def refusing(*statuses: Status) -> Callable[[F], F]:
 def _refuse(
     alter: Callable[[Reply, Message | None], Reply],
     statuses: tuple[Status, ...],
-    usual: Usual,
+    usual: Usual[Reply | None],
     *link_frame_now: Any,
 ) -> Reply | None:
     _, frame, now = link_frame_now
@@ -183,19 +185,31 @@ def _tell_model(firmware: Firmware) -> None:
 # For the functions
 
 
+def forgiving(rule: SafetyRule, usual: Usual[Message], request: Message, context: Context) -> Message | None:
+    """The answer; None where this rule was broken."""
+    try:
+        return usual(request, context)
+    except Refused as refused:
+        if isinstance(refused.detail, SafetyDetail) and refused.detail.rule is rule:
+            return None
+        raise
+
+
+def keeping(name: str, usual: Usual[Message], request: Message, context: Context) -> Message:
+    """The answer, with a part of the configuration put back to what it was before."""
+    memory = context.device.memory
+    kept = getattr(memory.configuration, name)
+    answer = usual(request, context)
+    memory.configuration = replace(memory.configuration, **{name: kept})
+    return answer
+
+
 def inside(owner: object, name: str) -> Any:
     """What a part keeps to itself: a defect sits where its maker had access to everything."""
     return getattr(owner, name)
-
-
-def never(*_: object) -> None:
-    """In place of what a device should do."""
 
 
 def put(owner: object, **values: object) -> None:
     """Let a part keep something else to itself."""
     for name, value in values.items():
         setattr(owner, name, value)
-
-
-replace = msgspec.structs.replace

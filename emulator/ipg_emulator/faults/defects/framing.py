@@ -8,8 +8,9 @@ from ipg_protocol.command import CATALOGUE
 from ipg_protocol.commands.link import GetLinkStatistics, LinkStatistics
 from ipg_protocol.frame import PROTOCOL_MAJOR, Frame, Kind, NoFrame, crc32c, decode_frame, encode_frame
 from ipg_protocol.vocabulary import Status
+from msgspec.structs import replace
 
-from ipg_emulator.faults.defects.defect import Usual, answering, due, inside, part, put, replace
+from ipg_emulator.faults.defects.defect import Usual, answering, due, inside, part, put
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.dispatch import Context
 from ipg_emulator.firmware.link import Link
@@ -53,9 +54,12 @@ def _is_frame(encoded: bytes) -> bool:
 
 
 def _each_broken(data: bytes, mend: Callable[[bytes], bytes]) -> bytes:
-    """The same bytes, with the body of what is no good frame as `mend` makes it."""
+    """The same bytes, with the body of what is no good frame as `mend` makes it.
+
+    What a read begins or ends with may be a part of a frame, and is left alone.
+    """
     pieces = data.split(b"\0")
-    for place, encoded in enumerate(pieces):
+    for place, encoded in enumerate(pieces[1:-1], start=1):
         body = _body(encoded) if encoded and not _is_frame(encoded) else None
         if body is not None:
             pieces[place] = _stuffed(mend(body))
@@ -63,10 +67,9 @@ def _each_broken(data: bytes, mend: Callable[[bytes], bytes]) -> bytes:
 
 
 @part("link", "read")
-def crc_not_checked(usual: Usual, _: Link, data: bytes, now: int) -> list[Frame]:
+def crc_not_checked(usual: Usual[list[Frame]], _: Link, data: bytes, now: int) -> list[Frame]:
     """A frame is taken whatever its CRC says."""
-    frames: list[Frame] = usual(_each_broken(data, _mended), now)
-    return frames
+    return usual(_each_broken(data, _mended), now)
 
 
 def _mended_if_long(body: bytes) -> bytes:
@@ -74,10 +77,9 @@ def _mended_if_long(body: bytes) -> bytes:
 
 
 @part("link", "read")
-def crc_not_checked_on_long_frames(usual: Usual, _: Link, data: bytes, now: int) -> list[Frame]:
+def crc_not_checked_on_long_frames(usual: Usual[list[Frame]], _: Link, data: bytes, now: int) -> list[Frame]:
     """The CRC is reckoned over the first block of 64 bytes, and a longer frame is taken whatever its CRC says."""
-    frames: list[Frame] = usual(_each_broken(data, _mended_if_long), now)
-    return frames
+    return usual(_each_broken(data, _mended_if_long), now)
 
 
 def _of_this_major(body: bytes) -> bytes:
@@ -86,35 +88,33 @@ def _of_this_major(body: bytes) -> bytes:
 
 
 @part("link", "read")
-def major_version_ignored(usual: Usual, _: Link, data: bytes, now: int) -> list[Frame]:
+def major_version_ignored(usual: Usual[list[Frame]], _: Link, data: bytes, now: int) -> list[Frame]:
     """Frames of another major version are taken as if they were of this one."""
-    frames: list[Frame] = usual(_each_broken(data, _of_this_major), now)
-    return frames
+    return usual(_each_broken(data, _of_this_major), now)
 
 
 @part("link", "serve")
-def answers_frames_of_any_kind(usual: Usual, _: Link, frame: Frame, now: int) -> None:
+def answers_frames_of_any_kind(usual: Usual[None], _: Link, frame: Frame, now: int) -> None:
     """A RESPONSE or an EVENT that reaches the device is served as a request."""
     usual(replace(frame, kind=Kind.REQUEST) if frame.kind in (Kind.RESPONSE, Kind.EVENT) else frame, now)
 
 
 @part("link", "read")
-def one_frame_a_read(usual: Usual, _: Link, data: bytes, now: int) -> list[Frame]:
+def one_frame_a_read(usual: Usual[list[Frame]], _: Link, data: bytes, now: int) -> list[Frame]:
     """Of several frames that come in one read, only the first is served."""
-    frames: list[Frame] = usual(data, now)
+    frames = usual(data, now)
     return frames[:1]
 
 
 @part("link", "read")
-def cut_frames_lost(usual: Usual, link: Link, data: bytes, now: int) -> list[Frame]:
+def cut_frames_lost(usual: Usual[list[Frame]], link: Link, data: bytes, now: int) -> list[Frame]:
     """A frame that comes in more than one read is lost."""
     put(inside(link, "_reader"), _partial=b"")
-    frames: list[Frame] = usual(data, now)
-    return frames
+    return usual(data, now)
 
 
 @due(Timer.FRAME)
-def partial_frame_ends_later(usual: Usual, firmware: Firmware, now: int) -> None:
+def partial_frame_ends_later(usual: Usual[None], firmware: Firmware, now: int) -> None:
     """A frame begun is given up after 2 s, and not after 200 ms: what comes meanwhile is taken for its end."""
     reader = inside(firmware.link, "_reader")
     put(reader, _last_byte_us=now + 1_800_000)
@@ -122,39 +122,39 @@ def partial_frame_ends_later(usual: Usual, firmware: Firmware, now: int) -> None
 
 
 @part("link", "read")
-def frame_after_noise_lost(usual: Usual, link: Link, data: bytes, now: int) -> list[Frame]:
+def frame_after_noise_lost(usual: Usual[list[Frame]], link: Link, data: bytes, now: int) -> list[Frame]:
     """After noise the receiver drops one good frame before it takes up again."""
     noise = inside(link, "_reader").noise
     before = noise.total
-    frames: list[Frame] = usual(data, now)
+    frames = usual(data, now)
     deaf = noise.total > before or vars(link).get("_deaf", False)
     put(link, _deaf=deaf and not frames)
     return frames[1:] if deaf else frames
 
 
 @part("link", "read")
-def receive_buffer_too_short(usual: Usual, _: Link, data: bytes, now: int) -> list[Frame]:
+def receive_buffer_too_short(usual: Usual[list[Frame]], _: Link, data: bytes, now: int) -> list[Frame]:
     """The receive buffer is too short for the longest frames, which are dropped."""
-    frames: list[Frame] = usual(data, now)
+    frames = usual(data, now)
     return [frame for frame in frames if len(frame.payload) < 100]
 
 
 @part("link", "serve")
-def unknown_command_unanswered(usual: Usual, _: Link, frame: Frame, now: int) -> None:
+def unknown_command_unanswered(usual: Usual[None], _: Link, frame: Frame, now: int) -> None:
     """A request with an unknown opcode is dropped without an answer."""
     if frame.kind is not Kind.REQUEST or frame.opcode in CATALOGUE:
         usual(frame, now)
 
 
 @part("link", "_send_frame")
-def answer_bears_the_next_request_id(usual: Usual, _: Link, frame: Frame) -> None:
+def answer_bears_the_next_request_id(usual: Usual[None], _: Link, frame: Frame) -> None:
     """Answers bear the id of the request that is expected next."""
     is_answer = frame.kind is Kind.RESPONSE
     usual(replace(frame, request_id=(frame.request_id + 1) & 0xFFFF_FFFF) if is_answer else frame)
 
 
 @part("link", "_send_frame")
-def answered_twice(usual: Usual, _: Link, frame: Frame) -> None:
+def answered_twice(usual: Usual[None], _: Link, frame: Frame) -> None:
     """Every answer is sent twice."""
     usual(frame)
     if frame.kind is Kind.RESPONSE:
@@ -162,20 +162,20 @@ def answered_twice(usual: Usual, _: Link, frame: Frame) -> None:
 
 
 @part("link", "_send_frame")
-def refusal_without_detail(usual: Usual, _: Link, frame: Frame) -> None:
+def refusal_without_detail(usual: Usual[None], _: Link, frame: Frame) -> None:
     """A refusal is its status and flags alone."""
     is_refusal = frame.kind is Kind.RESPONSE and frame.payload[0] != Status.OK
     usual(replace(frame, payload=frame.payload[:2]) if is_refusal else frame)
 
 
 @part("link", "_send")
-def no_leading_delimiter(usual: Usual, _: Link, encoded: bytes) -> None:
+def no_leading_delimiter(usual: Usual[None], _: Link, encoded: bytes) -> None:
     """A frame goes out without the zero byte before it."""
     usual(encoded[1:])
 
 
 @part("link", "_acknowledge")
-def event_ack_answered(usual: Usual, link: Link, frame: Frame) -> None:
+def event_ack_answered(usual: Usual[None], link: Link, frame: Frame) -> None:
     """EVENT_ACK is answered like a request."""
     usual(frame)
     inside(link, "_send")(encode_frame(Frame(Kind.RESPONSE, frame.opcode, frame.request_id, bytes(2))))
@@ -194,10 +194,9 @@ def refusals_counted_as_executed(told: LinkStatistics, _: Context) -> LinkStatis
 
 
 @part("link", "read")
-def crc_of_zero_is_none(usual: Usual, _: Link, data: bytes, now: int) -> list[Frame]:
+def crc_of_zero_is_none(usual: Usual[list[Frame]], _: Link, data: bytes, now: int) -> list[Frame]:
     """A frame whose CRC is 0 is taken: 0 stands for a sender that reckons none."""
-    frames: list[Frame] = usual(_each_broken(data, _mended_if_unsigned), now)
-    return frames
+    return usual(_each_broken(data, _mended_if_unsigned), now)
 
 
 def _mended_if_unsigned(body: bytes) -> bytes:

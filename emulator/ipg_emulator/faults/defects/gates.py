@@ -13,15 +13,9 @@ from ipg_protocol.frame import Frame
 from ipg_protocol.refusal import BootDetail, MalformedDetail, RangeDetail, RoleDetail, StateDetail
 from ipg_protocol.vocabulary import Role, State, Status
 from ipg_protocol.wire import Message
+from msgspec.structs import replace
 
-from ipg_emulator.faults.defects.defect import (
-    Usual,
-    booting,
-    part,
-    refusing,
-    replace,
-    serving,
-)
+from ipg_emulator.faults.defects.defect import Usual, booting, part, refusing, serving
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.dispatch import Context
 from ipg_emulator.firmware.link import Link
@@ -29,16 +23,16 @@ from ipg_emulator.firmware.refusal import Refused
 
 
 @part("link", "_session_for")
-def role_not_checked(usual: Usual, _: Link, entry: Command, now: int) -> Any:
+def role_not_checked(usual: Usual[Any], _: Link, entry: Command, now: int) -> Any:
     """Any session may send any command."""
     return usual(entry if entry.role is None else entry._replace(role=Role.OBSERVER), now)
 
 
 @serving(OpenSession)
-def role_checked_only_on_open(usual: Usual, request: OpenSession, context: Context) -> Message:
+def role_checked_only_on_open(usual: Usual[Message], request: OpenSession, context: Context) -> Message:
     """The highest role that a session was ever opened with stays in force for those that come after."""
     before = context.link.session
-    answer: Message = usual(request, context)
+    answer = usual(request, context)
     if before is not None and context.link.session is not None:
         context.link.session.role = max(before.role, context.link.session.role)
     return answer
@@ -51,32 +45,29 @@ def required_role_is_the_own(reply: Reply, _: Message | None) -> Reply:
 
 
 @part("link", "_decode")
-def surplus_bytes_ignored(usual: Usual, _: Link, entry: Command, frame: Frame) -> Message:
+def surplus_bytes_ignored(usual: Usual[Message], _: Link, entry: Command, frame: Frame) -> Message:
     """A payload that is too long is taken as far as it is needed."""
     least = wire.minimum_size(entry.request)
     for surplus in range(max(len(frame.payload) - least, 0)):
         with suppress(Refused):
-            taken: Message = usual(entry, replace(frame, payload=frame.payload[: len(frame.payload) - surplus]))
-            return taken
-    answer: Message = usual(entry, replace(frame, payload=frame.payload[:least]))
-    return answer
+            return usual(entry, replace(frame, payload=frame.payload[: len(frame.payload) - surplus]))
+    return usual(entry, replace(frame, payload=frame.payload[:least]))
 
 
 @part("link", "_decode")
-def malformed_names_the_first_field(usual: Usual, _: Link, entry: Command, frame: Frame) -> Message:
+def malformed_names_the_first_field(usual: Usual[Message], _: Link, entry: Command, frame: Frame) -> Message:
     """MALFORMED names the first field, whichever is wrong."""
     try:
-        answer: Message = usual(entry, frame)
+        return usual(entry, frame)
     except Refused as refused:
         detail = refused.detail
         if isinstance(detail, MalformedDetail):
             raise Refused(refused.status, replace(detail, field=0)) from None
         raise
-    return answer
 
 
 @part("link", "_session_for")
-def no_session_without_boot_counter(usual: Usual, _: Link, entry: Command, now: int) -> Any:
+def no_session_without_boot_counter(usual: Usual[Any], _: Link, entry: Command, now: int) -> Any:
     """NO_SESSION tells 0 as the boot counter."""
     try:
         return usual(entry, now)
@@ -101,44 +92,41 @@ def lacking_command_served(firmware: Firmware) -> None:
 
 
 @serving(SetAmplitude)
-def refusal_changes_something(usual: Usual, request: SetAmplitude, context: Context) -> Message:
+def refusal_changes_something(usual: Usual[Message], request: SetAmplitude, context: Context) -> Message:
     """A refused SET_AMPLITUDE has set the lowest amplitude by then."""
     try:
-        answer: Message = usual(request, context)
+        return usual(request, context)
     except Refused:
         lowest = context.device.model.ranges.amplitude_microamps.minimum
         usual(replace(request, area=0, amplitude_microamps=lowest), context)
         raise
-    return answer
 
 
 @part("memory", "commit")
-def revision_counts_twice(usual: Usual, _: object, configuration: Any) -> int:
+def revision_counts_twice(usual: Usual[int], _: object, configuration: Any) -> int:
     """A change of the configuration raises its revision by two."""
     usual(configuration)
-    revision: int = usual(configuration)
-    return revision
+    return usual(configuration)
 
 
 @serving(WriteLimits)
-def limits_raise_no_revision(usual: Usual, request: WriteLimits, context: Context) -> Message:
+def limits_raise_no_revision(usual: Usual[Message], request: WriteLimits, context: Context) -> Message:
     """WRITE_LIMITS does not raise the revision of the configuration."""
     memory = context.device.memory
     revision = memory.configuration.revision
-    answer: Message = usual(request, context)
+    answer = usual(request, context)
     limits = replace(memory.configuration.limits, revision=revision)
     memory.configuration = replace(memory.configuration, revision=revision, limits=limits)
     return replace(answer, revision=revision)
 
 
 @serving(SetAmplitude)
-def off_grid_rounded(usual: Usual, request: SetAmplitude, context: Context) -> Message:
+def off_grid_rounded(usual: Usual[Message], request: SetAmplitude, context: Context) -> Message:
     """An amplitude between two grid points is rounded, and not refused."""
     grid = context.device.model.ranges.amplitude_microamps
     value = request.amplitude_microamps
     inside = grid.minimum <= value <= grid.maximum
-    answer: Message = usual(replace(request, amplitude_microamps=grid.nearest(value)) if inside else request, context)
-    return answer
+    return usual(replace(request, amplitude_microamps=grid.nearest(value)) if inside else request, context)
 
 
 @refusing(Status.OFF_GRID)
@@ -166,20 +154,18 @@ def nearest_is_the_minimum(reply: Reply, _: Message | None) -> Reply:
 
 
 @serving(SetPulseWidth)
-def pulse_width_one_step_too_many(usual: Usual, request: SetPulseWidth, context: Context) -> Message:
+def pulse_width_one_step_too_many(usual: Usual[Message], request: SetPulseWidth, context: Context) -> Message:
     """SET_PULSE_WIDTH takes one step more than the maximum: the comparison is with `<=` of the number of steps."""
     highest = context.device.model.ranges.pulse_width_us.segments[-1]
     is_above = request.pulse_width_us == highest.maximum + highest.step
-    answer: Message = usual(replace(request, pulse_width_us=highest.maximum) if is_above else request, context)
-    return answer
+    return usual(replace(request, pulse_width_us=highest.maximum) if is_above else request, context)
 
 
 @serving(SetRate)
-def lowest_rate_refused(usual: Usual, request: SetRate, context: Context) -> Message:
+def lowest_rate_refused(usual: Usual[Message], request: SetRate, context: Context) -> Message:
     """SET_RATE refuses the lowest rate: the comparison is with `<` where `<=` is right."""
     segment = context.device.model.ranges.rate_millihertz.segments[0]
     if request.rate_millihertz == segment.minimum:
         above = segment.minimum + segment.step
         raise Refused(Status.OUT_OF_RANGE, RangeDetail(2, above, segment.maximum, segment.step, above))
-    answer: Message = usual(request, context)
-    return answer
+    return usual(request, context)

@@ -23,8 +23,9 @@ from ipg_protocol.commands.link import (
 from ipg_protocol.refusal import BusyDetail
 from ipg_protocol.vocabulary import State, Status
 from ipg_protocol.wire import Message
+from msgspec.structs import replace
 
-from ipg_emulator.faults.defects.defect import Usual, answering, booting, going_by, inside, part, refusing, replace, serving
+from ipg_emulator.faults.defects.defect import Usual, answering, booting, going_by, inside, part, refusing, serving
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.dispatch import Context
 from ipg_emulator.firmware.timers import Timer
@@ -64,18 +65,16 @@ def capabilities_end_with_the_page(page: CapabilityPage, _: Context) -> Capabili
 
 
 @serving(GetCapabilities)
-def capability_pages_overlap(usual: Usual, request: GetCapabilities, context: Context) -> Message:
+def capability_pages_overlap(usual: Usual[Message], request: GetCapabilities, context: Context) -> Message:
     """Every page of capabilities but the first begins with the last row of the one before."""
-    answer: Message = usual(replace(request, first=max(request.first - 1, 0)), context)
-    return answer
+    return usual(replace(request, first=max(request.first - 1, 0)), context)
 
 
 @serving(GetCapabilities)
-def capabilities_begin_again(usual: Usual, request: GetCapabilities, context: Context) -> Message:
+def capabilities_begin_again(usual: Usual[Message], request: GetCapabilities, context: Context) -> Message:
     """Beyond the last row, GET_CAPABILITIES begins again from the first."""
     first = request.first if request.first < len(context.device.capabilities) else 0
-    answer: Message = usual(replace(request, first=first), context)
-    return answer
+    return usual(replace(request, first=first), context)
 
 
 @going_by
@@ -130,18 +129,17 @@ def clock_stands(time: DeviceTime, context: Context) -> DeviceTime:
 
 
 @part("link", "answer_awaited")
-def self_test_skips_an_item(usual: Usual, _: object, report: SelfTestReport | None) -> None:
+def self_test_skips_an_item(usual: Usual[None], _: object, report: SelfTestReport | None) -> None:
     """SELF_TEST does not say whether the first item has passed."""
     passed = report and replace(report, passed=report.passed & ~FIRST_ITEM, failed=report.failed & ~FIRST_ITEM)
     usual(passed)
 
 
 @serving(SelfTest)
-def second_self_test_takes_over(usual: Usual, request: SelfTest, context: Context) -> Message | None:
+def second_self_test_takes_over(usual: Usual[Message | None], request: SelfTest, context: Context) -> Message | None:
     """A SELF_TEST while one is under way begins it anew, and is not refused."""
     inside(context.device.self_test, "_timers").cancel(Timer.SELF_TEST)
-    answer: Message | None = usual(request, context)
-    return answer
+    return usual(request, context)
 
 
 @refusing(Status.BUSY)
@@ -151,7 +149,7 @@ def busy_without_time_left(reply: Reply, _: Message | None) -> Reply:
 
 
 @serving(Ping)
-def no_ping_while_ramping(usual: Usual, request: Ping, context: Context) -> Message:
+def no_ping_while_ramping(usual: Usual[Message], request: Ping, context: Context) -> Message:
     """PING's token is lost while the amplitude ramps."""
-    answer: Message = usual(request, context)
+    answer = usual(request, context)
     return Pong(0) if context.device.state is State.RAMPING else answer

@@ -17,8 +17,9 @@ from ipg_protocol.commands.power import Battery, Charging, GetBattery, GetChargi
 from ipg_protocol.commands.therapy import TherapyCause
 from ipg_protocol.vocabulary import BatteryTier, State
 from ipg_protocol.wire import Message
+from msgspec.structs import replace
 
-from ipg_emulator.faults.defects.defect import Usual, answering, booting, due, going_by, inside, part, put, replace, serving
+from ipg_emulator.faults.defects.defect import Usual, answering, booting, due, going_by, inside, part, put, serving
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.delivery import Delivery
 from ipg_emulator.firmware.device import Device
@@ -29,7 +30,7 @@ from ipg_emulator.model import DeviceModel
 
 
 @part("device.delivery", "resume")
-def measurement_leaves_therapy_off(usual: Usual, delivery: Delivery, cause: TherapyCause, now: int) -> None:
+def measurement_leaves_therapy_off(usual: Usual[None], delivery: Delivery, cause: TherapyCause, now: int) -> None:
     """Therapy that a measurement has suspended is not resumed."""
     if cause is TherapyCause.MEASUREMENT:
         put(delivery, _will_resume=False)
@@ -37,7 +38,7 @@ def measurement_leaves_therapy_off(usual: Usual, delivery: Delivery, cause: Ther
 
 
 @part("device.delivery", "resume")
-def measurement_resumes_without_ramp(usual: Usual, delivery: Delivery, cause: TherapyCause, now: int) -> None:
+def measurement_resumes_without_ramp(usual: Usual[None], delivery: Delivery, cause: TherapyCause, now: int) -> None:
     """After a measurement, therapy comes back at its amplitude."""
     usual(cause, now)
     therapy, device = delivery.therapy, inside(delivery, "_device")
@@ -48,14 +49,13 @@ def measurement_resumes_without_ramp(usual: Usual, delivery: Delivery, cause: Th
 
 
 @serving(MeasureImpedance)
-def second_measurement_takes_over(usual: Usual, request: MeasureImpedance, context: Context) -> Message:
+def second_measurement_takes_over(usual: Usual[Message], request: MeasureImpedance, context: Context) -> Message:
     """MEASURE_IMPEDANCE while one is under way begins it anew, and is not refused."""
     device = context.device
     if device.state is State.MEASURING:
         inside(device.delivery, "_timers").cancel(Timer.MEASUREMENT)
         device.delivery.resume(TherapyCause.MEASUREMENT, context.now)
-    answer: Message = usual(request, context)
-    return answer
+    return usual(request, context)
 
 
 @going_by
@@ -85,18 +85,17 @@ def impedances_told_at_the_end(page: ImpedancePage, context: Context) -> Impedan
 
 
 @part("device", "notify")
-def end_of_measurement_untold(usual: Usual, _: Device, event: Message, now: int) -> None:
+def end_of_measurement_untold(usual: Usual[None], _: Device, event: Message, now: int) -> None:
     """No event tells that a measurement is over."""
     if not isinstance(event, MeasurementDone):
         usual(event, now)
 
 
 @serving(MeasureImpedance)
-def anode_measured_against_itself(usual: Usual, request: MeasureImpedance, context: Context) -> Message:
+def anode_measured_against_itself(usual: Usual[Message], request: MeasureImpedance, context: Context) -> Message:
     """MEASURE_IMPEDANCE of a contact against itself is taken, and measures another."""
     other = (request.anode + 1) % len(context.device.model.contacts)
-    answer: Message = usual(replace(request, cathode=other) if request.cathode == request.anode else request, context)
-    return answer
+    return usual(replace(request, cathode=other) if request.cathode == request.anode else request, context)
 
 
 # Power
@@ -170,21 +169,20 @@ def charging_without_charger(told: Charging, _: Context) -> Charging:
 
 
 @part("device.delivery", "abandon")
-def therapy_not_stopped_at_eos(usual: Usual, _: Delivery, cause: TherapyCause, now: int) -> None:
+def therapy_not_stopped_at_eos(usual: Usual[None], _: Delivery, cause: TherapyCause, now: int) -> None:
     """Therapy goes on when the battery is at its end of service."""
     if cause is not TherapyCause.BATTERY:
         usual(cause, now)
 
 
 @serving(ReadImpedance)
-def impedance_pages_are_the_first(usual: Usual, request: ReadImpedance, context: Context) -> Message:
+def impedance_pages_are_the_first(usual: Usual[Message], request: ReadImpedance, context: Context) -> Message:
     """READ_IMPEDANCE begins with the first row, whichever is asked for."""
-    answer: Message = usual(replace(request, first=0), context)
-    return answer
+    return usual(replace(request, first=0), context)
 
 
 @part("device.delivery", "_hold_off")
-def stopped_therapy_resumed_after_measurement(usual: Usual, delivery: Delivery, cause: TherapyCause, now: int) -> None:
+def stopped_therapy_resumed_after_measurement(usual: Usual[None], delivery: Delivery, cause: TherapyCause, now: int) -> None:
     """Therapy that was ramping down when a measurement cut it off is resumed after it."""
     is_stopping = delivery.therapy.goal is Goal.STOPPING
     usual(cause, now)
@@ -193,14 +191,14 @@ def stopped_therapy_resumed_after_measurement(usual: Usual, delivery: Delivery, 
 
 
 @due(Timer.MEASUREMENT)
-def measurement_restarts_the_counts(usual: Usual, firmware: Firmware, now: int) -> None:
+def measurement_restarts_the_counts(usual: Usual[None], firmware: Firmware, now: int) -> None:
     """Charge, on-time, pulses and energy begin at 0 again after a measurement."""
     firmware.device.delivery.therapy.count_from(now)
     usual(now)
 
 
 @part("device.delivery", "measurement_left_us")
-def busy_for_one_pair(usual: Usual, delivery: Delivery, now: int) -> int:
+def busy_for_one_pair(usual: Usual[int], delivery: Delivery, now: int) -> int:
     """BUSY tells how long the pair still takes, and not the measurement of all."""
-    left_us: int = usual(now)
+    left_us = usual(now)
     return min(left_us, delivery.pair_us)

@@ -6,8 +6,9 @@ from ipg_protocol.commands.link import Alert, DeviceStatus, GetStatus
 from ipg_protocol.commands.programs import AreaSettings
 from ipg_protocol.commands.therapy import AmplitudeChanged, AreaTherapy, ReadTherapy, TherapyCause
 from ipg_protocol.wire import Message
+from msgspec.structs import replace
 
-from ipg_emulator.faults.defects.defect import Usual, answering, inside, never, part, put, replace
+from ipg_emulator.faults.defects.defect import Usual, answering, inside, part, put
 from ipg_emulator.firmware.delivery import Delivery
 from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import Context
@@ -17,7 +18,7 @@ Areas = tuple[AreaSettings, ...]
 
 
 @part("device.delivery.therapy", "ramp_down")
-def stop_ramps_from_the_programmed_amplitude(usual: Usual, therapy: Therapy, goal: Goal, now: int) -> None:
+def stop_ramps_from_the_programmed_amplitude(usual: Usual[None], therapy: Therapy, goal: Goal, now: int) -> None:
     """The stop ramp begins at the programmed amplitude, also when a stop on the way up finds the output below it."""
     if therapy.goal is Goal.PROGRAMMED:
         levels: Areas = inside(therapy, "_areas")
@@ -26,21 +27,23 @@ def stop_ramps_from_the_programmed_amplitude(usual: Usual, therapy: Therapy, goa
 
 
 @part("device.delivery.therapy", "start")
-def areas_ramp_as_the_first(usual: Usual, therapy: Therapy, areas: Areas, now: int) -> None:
+def areas_ramp_as_the_first(usual: Usual[None], therapy: Therapy, areas: Areas, now: int) -> None:
     """All areas of a program take the ramp of the first."""
     usual(tuple(replace(area, ramp_seconds=areas[0].ramp_seconds) for area in areas), now)
     put(therapy, _areas=areas)
 
 
 @part("device.delivery.therapy", "start")
-def second_area_without_ramp(usual: Usual, therapy: Therapy, areas: Areas, now: int) -> None:
+def second_area_without_ramp(usual: Usual[None], therapy: Therapy, areas: Areas, now: int) -> None:
     """Only the first area of a program ramps up; the others start at their amplitude."""
     usual((areas[0], *(replace(area, ramp_seconds=0) for area in areas[1:])), now)
     put(therapy, _areas=areas)
 
 
 @part("device.delivery", "start")
-def second_start_ramps_again(usual: Usual, delivery: Delivery, now: int, cause: TherapyCause = TherapyCause.COMMAND) -> None:
+def second_start_ramps_again(
+    usual: Usual[None], delivery: Delivery, now: int, cause: TherapyCause = TherapyCause.COMMAND
+) -> None:
     """START_THERAPY while therapy runs takes the output to 0, and ramps it up again."""
     if delivery.therapy.goal is Goal.PROGRAMMED:
         delivery.therapy.off(now)
@@ -48,7 +51,7 @@ def second_start_ramps_again(usual: Usual, delivery: Delivery, now: int, cause: 
 
 
 @part("device.delivery.therapy", "change")
-def wider_pulse_at_the_old_amplitude(usual: Usual, therapy: Therapy, areas: Areas, now: int) -> None:
+def wider_pulse_at_the_old_amplitude(usual: Usual[None], therapy: Therapy, areas: Areas, now: int) -> None:
     """A pulse that is made wider while the output comes down is given at what it has come down to, above the programmed."""
     output: Areas = inside(therapy, "_areas")
     put(therapy, _areas=tuple(replace(old, pulse_width_us=new.pulse_width_us) for old, new in zip(output, areas, strict=True)))
@@ -56,7 +59,7 @@ def wider_pulse_at_the_old_amplitude(usual: Usual, therapy: Therapy, areas: Area
 
 
 @part("device", "notify")
-def amplitude_event_of_the_first_area(usual: Usual, _: Device, event: Message, now: int) -> None:
+def amplitude_event_of_the_first_area(usual: Usual[None], _: Device, event: Message, now: int) -> None:
     """AMPLITUDE_CHANGED names area 0, whichever was set."""
     usual(replace(event, area=0) if isinstance(event, AmplitudeChanged) else event, now)
 
@@ -80,6 +83,5 @@ def cycle_alert_missing(status: DeviceStatus, _: Context) -> DeviceStatus:
 
 
 @part("device.delivery", "_note_limits")
-def compliance_not_logged(usual: Usual, delivery: Delivery, now: int) -> None:
+def compliance_not_logged(_: Usual[None], __: Delivery, ___: int) -> None:
     """That compliance limits the output is flagged, and not logged."""
-    never(usual, delivery, now)

@@ -9,8 +9,9 @@ from ipg_protocol.commands.log import ClearFault, Counters, LogCode, LogExtent, 
 from ipg_protocol.commands.therapy import AmplitudeChanged
 from ipg_protocol.vocabulary import FaultCode
 from ipg_protocol.wire import Message
+from msgspec.structs import replace
 
-from ipg_emulator.faults.defects.defect import Usual, answering, booting, going_by, inside, part, put, replace, serving
+from ipg_emulator.faults.defects.defect import Usual, answering, booting, going_by, inside, part, put, serving
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.device import Device
 from ipg_emulator.firmware.dispatch import Context
@@ -57,40 +58,40 @@ def log_begins_anew(firmware: Firmware) -> None:
 
 
 @part("device", "log")
-def stop_not_logged(usual: Usual, _: Device, code: LogCode, argument: int, now: int) -> None:
+def stop_not_logged(usual: Usual[None], _: Device, code: LogCode, argument: int, now: int) -> None:
     """The end of therapy is not logged."""
     if code is not LogCode.THERAPY_STOPPED:
         usual(code, argument, now)
 
 
 @part("device", "log")
-def limits_not_logged(usual: Usual, _: Device, code: LogCode, argument: int, now: int) -> None:
+def limits_not_logged(usual: Usual[None], _: Device, code: LogCode, argument: int, now: int) -> None:
     """A change of the limits is not logged."""
     if code is not LogCode.LIMITS_WRITTEN:
         usual(code, argument, now)
 
 
 @part("device", "log")
-def session_logged_without_role(usual: Usual, _: Device, code: LogCode, argument: int, now: int) -> None:
+def session_logged_without_role(usual: Usual[None], _: Device, code: LogCode, argument: int, now: int) -> None:
     """The log does not tell the role of a session."""
     usual(code, 0 if code is LogCode.SESSION_OPENED else argument, now)
 
 
 @part("device", "log")
-def amplitude_logged_in_milliamps(usual: Usual, _: Device, code: LogCode, argument: int, now: int) -> None:
+def amplitude_logged_in_milliamps(usual: Usual[None], _: Device, code: LogCode, argument: int, now: int) -> None:
     """The log tells amplitudes in whole milliamperes."""
     usual(code, argument // 1000 if code is LogCode.AMPLITUDE_SET else argument, now)
 
 
 @part("memory", "count")
-def starts_counted_in_one_bit(usual: Usual, memory: Memory, counter: str, by: int = 1) -> None:
+def starts_counted_in_one_bit(usual: Usual[None], memory: Memory, counter: str, by: int = 1) -> None:
     """The counter of therapy starts wraps early."""
     usual(counter, by)
     memory.counters = replace(memory.counters, therapy_starts=memory.counters.therapy_starts % 2)
 
 
 @part("memory", "count")
-def refusals_not_counted(usual: Usual, _: Memory, counter: str, by: int = 1) -> None:
+def refusals_not_counted(usual: Usual[None], _: Memory, counter: str, by: int = 1) -> None:
     """READ_COUNTERS does not count refused requests."""
     if counter != "requests_refused":
         usual(counter, by)
@@ -126,12 +127,12 @@ def events_numbered_by_boot(firmware: Firmware) -> None:
 
 
 @part("link.events", "acknowledge")
-def acknowledgement_unheard(_: Usual, __: EventQueue, ___: int) -> None:
+def acknowledgement_unheard(_: Usual[None], __: EventQueue, ___: int) -> None:
     """EVENT_ACK has no effect."""
 
 
 @part("link.events", "acknowledge")
-def acknowledges_one_event_only(usual: Usual, queue: EventQueue, number: int) -> None:
+def acknowledges_one_event_only(usual: Usual[None], queue: EventQueue, number: int) -> None:
     """EVENT_ACK acknowledges the event of its number, if it is the oldest, and not all up to it."""
     oldest = min(inside(queue, "_memory").events, default=number)
     if number >= oldest:
@@ -139,38 +140,38 @@ def acknowledges_one_event_only(usual: Usual, queue: EventQueue, number: int) ->
 
 
 @part("link.events", "take_due")
-def event_sent_once(usual: Usual, queue: EventQueue, now: int) -> list[bytes]:
+def event_sent_once(usual: Usual[list[bytes]], queue: EventQueue, now: int) -> list[bytes]:
     """An event that is not acknowledged is not sent again."""
-    frames: list[bytes] = usual(now)
+    frames = usual(now)
     for sending in inside(queue, "_sending").values():
         sending.left = min(sending.left, 0) if sending.at > now else sending.left
     return frames
 
 
 @part("link.events", "take_due")
-def event_sent_without_end(usual: Usual, queue: EventQueue, now: int) -> list[bytes]:
+def event_sent_without_end(usual: Usual[list[bytes]], queue: EventQueue, now: int) -> list[bytes]:
     """An event that is not acknowledged is sent again each second without end."""
-    frames: list[bytes] = usual(now)
+    frames = usual(now)
     for sending in inside(queue, "_sending").values():
         sending.left = max(sending.left, 1)
     return frames
 
 
 @part("link.events", "take_due")
-def events_newest_first(usual: Usual, _: EventQueue, now: int) -> list[bytes]:
+def events_newest_first(usual: Usual[list[bytes]], _: EventQueue, now: int) -> list[bytes]:
     """Events that wait are sent from the newest to the oldest."""
-    frames: list[bytes] = usual(now)
+    frames = usual(now)
     return frames[::-1]
 
 
 @part("link.events", "revive")
-def events_not_sent_afresh(_: Usual, queue: EventQueue, now: int) -> None:
+def events_not_sent_afresh(_: Usual[None], queue: EventQueue, now: int) -> None:
     """OPEN_SESSION does not send the events again that an earlier session has not acknowledged."""
     put(queue, _sending={number: Sending(now, 0) for number in inside(queue, "_memory").events})
 
 
 @part("memory", "add_event")
-def event_queue_too_short(usual: Usual, memory: Any, number: int, frame: bytes) -> None:
+def event_queue_too_short(usual: Usual[None], memory: Any, number: int, frame: bytes) -> None:
     """8 events are kept until they are acknowledged, and not 32."""
     usual(number, frame)
     for old in list(memory.events)[:-8]:
@@ -178,51 +179,50 @@ def event_queue_too_short(usual: Usual, memory: Any, number: int, frame: bytes) 
 
 
 @part("device", "notify")
-def amplitude_change_untold(usual: Usual, _: Device, event: Message, now: int) -> None:
+def amplitude_change_untold(usual: Usual[None], _: Device, event: Message, now: int) -> None:
     """No event tells that an amplitude was changed."""
     if not isinstance(event, AmplitudeChanged):
         usual(event, now)
 
 
 @part("device", "notify")
-def reset_untold(usual: Usual, _: Device, event: Message, now: int) -> None:
+def reset_untold(usual: Usual[None], _: Device, event: Message, now: int) -> None:
     """No event tells of a reset."""
     if not isinstance(event, ResetHappened):
         usual(event, now)
 
 
 @part("memory", "add_event")
-def full_queue_drops_the_newest(usual: Usual, memory: Memory, number: int, frame: bytes) -> None:
+def full_queue_drops_the_newest(usual: Usual[None], memory: Memory, number: int, frame: bytes) -> None:
     """An event that finds the queue full is dropped, and not the oldest there."""
     if len(memory.events) < EVENTS_KEPT:
         usual(number, frame)
 
 
 @part("memory", "log")
-def log_in_seconds(usual: Usual, _: Memory, code: LogCode, argument: int, *, uptime_us: int) -> None:
+def log_in_seconds(usual: Usual[None], _: Memory, code: LogCode, argument: int, *, uptime_us: int) -> None:
     """Entries of the log bear the uptime in seconds."""
     usual(code, argument, uptime_us=uptime_us // 1000)
 
 
 @part("memory", "raise_fault")
-def faults_counted_once(usual: Usual, memory: Memory, fault: FaultCode, **told: Any) -> None:
+def faults_counted_once(usual: Usual[None], memory: Memory, fault: FaultCode, **told: Any) -> None:
     """READ_FAULTS tells each fault as raised once, however often it was."""
     usual(fault, **told)
     memory.faults = {**memory.faults, fault: replace(memory.faults[fault], times=1)}
 
 
 @part("device", "log")
-def fault_logged_as_contact(usual: Usual, device: Device, code: LogCode, argument: int, now: int) -> None:
+def fault_logged_as_contact(usual: Usual[None], device: Device, code: LogCode, argument: int, now: int) -> None:
     """FAULT_RAISED is logged with the contact, and not with the fault."""
     is_fault = code is LogCode.FAULT_RAISED
     usual(code, device.memory.faults[FaultCode(argument)].contact if is_fault else argument, now)
 
 
 @serving(ClearFault)
-def any_clearing_clears_all(usual: Usual, request: ClearFault, context: Context) -> Message:
+def any_clearing_clears_all(usual: Usual[Message], request: ClearFault, context: Context) -> Message:
     """CLEAR_FAULT clears every fault that can be cleared, whichever it names."""
     device = context.device
     for fault in device.memory.latched_faults:
         usual(replace(request, fault=fault), context)
-    answer: Message = usual(request, context)
-    return answer
+    return usual(request, context)

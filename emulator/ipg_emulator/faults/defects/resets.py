@@ -9,8 +9,9 @@ from ipg_protocol.commands.link import EnterShelfMode, FactoryReset, Reset, Rese
 from ipg_protocol.commands.log import Counters
 from ipg_protocol.vocabulary import AWAKE, State
 from ipg_protocol.wire import Message
+from msgspec.structs import replace
 
-from ipg_emulator.faults.defects.defect import Usual, answering, booting, never, part, put, replace, serving
+from ipg_emulator.faults.defects.defect import Usual, answering, booting, keeping, part, put, serving
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.configuration import CHECKPOINTS, factory_configuration
 from ipg_emulator.firmware.delivery import Delivery
@@ -21,20 +22,19 @@ from ipg_emulator.firmware.memory import Memory
 
 
 @part("device.delivery", "resume_after_reset")
-def therapy_not_resumed_after_reset(_: Usual, __: Delivery, ___: int) -> None:
+def therapy_not_resumed_after_reset(_: Usual[None], __: Delivery, ___: int) -> None:
     """Therapy that ran when the device was reset stays off."""
 
 
 @part("memory", "note")
-def stopped_therapy_resumed_after_reset(usual: Usual, _: Memory, **changes: Any) -> None:
+def stopped_therapy_resumed_after_reset(usual: Usual[None], _: Memory, **changes: Any) -> None:
     """It is not written down that therapy was stopped: a reset starts it again."""
     usual(**{name: value for name, value in changes.items() if (name, value) != ("therapy_on", False)})
 
 
 @part("link", "send_first")
-def reset_unanswered(usual: Usual, _: Link, encoded: bytes) -> None:
+def reset_unanswered(_: Usual[None], __: Link, ___: bytes) -> None:
     """RESET restarts the device before its answer has gone out."""
-    never(usual, encoded)
 
 
 @booting
@@ -44,72 +44,63 @@ def boot_counter_stands(firmware: Firmware) -> None:
 
 
 @part("device", "notify")
-def reset_cause_is_power_on(usual: Usual, _: Device, event: Message, now: int) -> None:
+def reset_cause_is_power_on(usual: Usual[None], _: Device, event: Message, now: int) -> None:
     """RESET_HAPPENED gives POWER_ON as the cause of every reset."""
     usual(replace(event, cause=ResetCause.POWER_ON) if isinstance(event, ResetHappened) else event, now)
 
 
 @part("link", "_execute")
-def served_while_booting(usual: Usual, _: Link, entry: Command, *others: Any) -> Any:
+def served_while_booting(usual: Usual[Any], _: Link, entry: Command, *others: Any) -> Any:
     """Commands that need no session are served before the boot is over."""
     states = entry.states | {State.BOOT} if entry.role is None else entry.states
     return usual(entry._replace(states=states), *others)
 
 
 @serving(Reset)
-def reset_not_carried_out(usual: Usual, request: Reset, context: Context) -> Message:
+def reset_not_carried_out(usual: Usual[Message], request: Reset, context: Context) -> Message:
     """RESET is answered OK, and nothing follows."""
-    answer: Message = usual(request, context)
+    answer = usual(request, context)
     context.device.restart_requested = False
     return answer
 
 
 @serving(EnterShelfMode)
-def shelf_mode_closes_the_session(usual: Usual, request: EnterShelfMode, context: Context) -> Message:
+def shelf_mode_closes_the_session(usual: Usual[Message], request: EnterShelfMode, context: Context) -> Message:
     """ENTER_SHELF_MODE closes the session."""
-    answer: Message = usual(request, context)
+    answer = usual(request, context)
     context.link.close_session(None, context.now)
     return answer
 
 
 @part("link", "_execute")
-def woken_by_any_request(usual: Usual, _: Link, entry: Command, frame: Any, request: Message, *others: Any) -> Any:
+def woken_by_any_request(usual: Usual[Any], _: Link, entry: Command, frame: Any, request: Message, *others: Any) -> Any:
     """In SHELF the device takes requests as if it were awake."""
     states = entry.states | {State.SHELF} if entry.states >= AWAKE else entry.states
     return usual(entry._replace(states=states), frame, request, *others)
 
 
 @serving(FactoryReset)
-def factory_reset_leaves_the_limits(usual: Usual, request: FactoryReset, context: Context) -> Message:
+def factory_reset_leaves_the_limits(usual: Usual[Message], request: FactoryReset, context: Context) -> Message:
     """FACTORY_RESET leaves the limits as they are."""
-    memory, limits = context.device.memory, context.device.configuration.limits
-    answer: Message = usual(request, context)
-    memory.configuration = replace(memory.configuration, limits=limits)
-    return answer
+    return keeping("limits", usual, request, context)
 
 
 @serving(FactoryReset)
-def factory_reset_leaves_the_selection(usual: Usual, request: FactoryReset, context: Context) -> Message:
+def factory_reset_leaves_the_selection(usual: Usual[Message], request: FactoryReset, context: Context) -> Message:
     """FACTORY_RESET leaves the selected program selected."""
-    memory, selected = context.device.memory, context.device.configuration.active_program
-    answer: Message = usual(request, context)
-    memory.configuration = replace(memory.configuration, active_program=selected)
-    return answer
+    return keeping("active_program", usual, request, context)
 
 
 @serving(FactoryReset)
-def factory_reset_leaves_the_schedule(usual: Usual, request: FactoryReset, context: Context) -> Message:
+def factory_reset_leaves_the_schedule(usual: Usual[Message], request: FactoryReset, context: Context) -> Message:
     """FACTORY_RESET leaves the schedule as it is."""
-    memory, rows = context.device.memory, context.device.configuration.schedule
-    answer: Message = usual(request, context)
-    memory.configuration = replace(memory.configuration, schedule=rows)
-    return answer
+    return keeping("schedule", usual, request, context)
 
 
 @serving(FactoryReset)
-def factory_reset_drops_checkpoints(usual: Usual, request: FactoryReset, context: Context) -> Message:
+def factory_reset_drops_checkpoints(usual: Usual[Message], request: FactoryReset, context: Context) -> Message:
     """FACTORY_RESET empties the checkpoints."""
-    answer: Message = usual(request, context)
+    answer = usual(request, context)
     context.device.memory.checkpoints = (None,) * CHECKPOINTS
     return answer
 
@@ -149,7 +140,7 @@ def fault_records_lost_in_reset(firmware: Firmware) -> None:
 
 
 @part("memory", "flush")
-def last_change_lost_in_reset(usual: Usual, memory: Memory, now: int) -> None:
+def last_change_lost_in_reset(usual: Usual[None], memory: Memory, now: int) -> None:
     """A change of the configuration is written to flash when the next one comes: a reset takes the last one away."""
     latest = memory.configuration
     before, last = vars(memory).get("_changes", (latest, latest))

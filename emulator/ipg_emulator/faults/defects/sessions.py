@@ -13,8 +13,9 @@ from ipg_protocol.frame import Frame
 from ipg_protocol.refusal import Done, RequestDetail
 from ipg_protocol.vocabulary import ResponseFlag, Status
 from ipg_protocol.wire import Message, decode
+from msgspec.structs import replace
 
-from ipg_emulator.faults.defects.defect import Usual, answering, booting, due, inside, never, part, put, replace, serving
+from ipg_emulator.faults.defects.defect import Usual, answering, booting, due, inside, part, put, serving
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.dispatch import Context
 from ipg_emulator.firmware.link import Link
@@ -24,20 +25,19 @@ from ipg_emulator.firmware.timers import Timer
 
 
 @due(Timer.SESSION_IDLE)
-def session_never_idle(usual: Usual, _: Firmware, __: int) -> None:
+def session_never_idle(_: Usual[None], __: Firmware, ___: int) -> None:
     """A session stays open however long its host is silent."""
-    never(usual)
 
 
 @due(Timer.SESSION_IDLE)
-def therapy_ends_with_idle_session(usual: Usual, firmware: Firmware, now: int) -> None:
+def therapy_ends_with_idle_session(usual: Usual[None], firmware: Firmware, now: int) -> None:
     """When a session closes for idleness, therapy is stopped."""
     usual(now)
     firmware.device.delivery.stop(StopMode.RAMP, now)
 
 
 @part("link", "_session_for")
-def keep_alive_keeps_nothing(usual: Usual, link: Link, entry: Command, now: int) -> Any:
+def keep_alive_keeps_nothing(usual: Usual[Any], link: Link, entry: Command, now: int) -> Any:
     """KEEP_ALIVE does not restart the idle time."""
     timers = inside(link, "_timers")
     deadline = timers.deadline(Timer.SESSION_IDLE)
@@ -54,19 +54,19 @@ def idle_timeout_in_seconds(time: SessionTime, _: Context) -> SessionTime:
 
 
 @part("link", "close_session")
-def replaced_session_not_told(usual: Usual, _: Link, reason: ClosingReason | None, now: int) -> None:
+def replaced_session_not_told(usual: Usual[None], _: Link, reason: ClosingReason | None, now: int) -> None:
     """A session that another replaces ends without a word."""
     usual(None if reason is ClosingReason.REPLACED else reason, now)
 
 
 @part("link", "_earlier_reply")
-def repeated_open_opens_anew(usual: Usual, _: Link, session: Any, frame: Frame, request: Message) -> Reply | None:
+def repeated_open_opens_anew(usual: Usual[Reply | None], _: Link, session: Any, frame: Frame, request: Message) -> Reply | None:
     """OPEN_SESSION, repeated with the same nonce, opens another session."""
     return None if isinstance(request, OpenSession) else usual(session, frame, request)
 
 
 @serving(CloseSession)
-def close_leaves_session_open(_: Usual, __: CloseSession, ___: Context) -> Message:
+def close_leaves_session_open(_: Usual[Message], __: CloseSession, ___: Context) -> Message:
     """CLOSE_SESSION is answered OK, and the session stays open."""
     return Done()
 
@@ -98,39 +98,42 @@ def _as_of(link: Link, frame: Frame, request: OpenSession, *names: str) -> Frame
 
 
 @part("link", "_earlier_reply")
-def session_known_by_its_nonce(usual: Usual, link: Link, session: Any, frame: Frame, request: Message) -> Reply | None:
+def session_known_by_its_nonce(
+    usual: Usual[Reply | None], link: Link, session: Any, frame: Frame, request: Message
+) -> Reply | None:
     """OPEN_SESSION of another host, with the nonce of the session that is open, is taken for a repeat."""
     seen = _as_of(link, frame, request, "role", "nonce") if isinstance(request, OpenSession) else frame
-    reply: Reply | None = usual(session, seen, request)
-    return reply
+    return usual(session, seen, request)
 
 
 @part("link", "_earlier_reply")
-def other_role_taken_for_a_repeat(usual: Usual, link: Link, session: Any, frame: Frame, request: Message) -> Reply | None:
+def other_role_taken_for_a_repeat(
+    usual: Usual[Reply | None], link: Link, session: Any, frame: Frame, request: Message
+) -> Reply | None:
     """OPEN_SESSION for another role, with host and nonce of the session that is open, is taken for a repeat."""
     seen = _as_of(link, frame, request, "host_id", "nonce") if isinstance(request, OpenSession) else frame
-    reply: Reply | None = usual(session, seen, request)
-    return reply
+    return usual(session, seen, request)
 
 
 @part("link", "_earlier_reply")
-def closed_session_answered_from_store(usual: Usual, link: Link, session: Any, frame: Frame, request: Message) -> Reply | None:
+def closed_session_answered_from_store(
+    usual: Usual[Reply | None], link: Link, session: Any, frame: Frame, request: Message
+) -> Reply | None:
     """OPEN_SESSION that comes again after CLOSE_SESSION is answered as the first time, and opens nothing."""
     if link.session is not None:
         put(link, _last_opened=link.session.opened_by)
     last: Any = vars(link).get("_last_opened")
     if isinstance(request, OpenSession) and link.session is None and last is not None and last.payload == frame.payload:
         return Reply(last.reply.status, ResponseFlag.REPLAYED, last.reply.body)
-    reply: Reply | None = usual(session, frame, request)
-    return reply
+    return usual(session, frame, request)
 
 
 @part("link", "_pass_gates")
-def repeats_keep_no_session(usual: Usual, link: Link, *request: Any) -> Reply | None:
+def repeats_keep_no_session(usual: Usual[Reply | None], link: Link, *request: Any) -> Reply | None:
     """Requests that are answered from store do not restart the idle time."""
     timers = inside(link, "_timers")
     deadline = timers.deadline(Timer.SESSION_IDLE)
-    reply: Reply | None = usual(*request)
+    reply = usual(*request)
     if reply is not None and reply.flags and deadline is not None and link.session is not None:
         timers.set(Timer.SESSION_IDLE, deadline)
     return reply
@@ -139,25 +142,25 @@ def repeats_keep_no_session(usual: Usual, link: Link, *request: Any) -> Reply | 
 # Request ids
 
 
-def _as_new(usual: Usual, session: Session, frame: Frame, *which: Seen) -> Any:
+def _as_new(usual: Usual[Any], session: Session, frame: Frame, *which: Seen) -> Any:
     """The stored reply; None, as for a new request, where the id is known so."""
     return None if session.look_up(frame) in which else usual(session, frame)
 
 
 @part("link", "_stored_reply")
-def duplicate_executed(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+def duplicate_executed(usual: Usual[Any], _: Link, session: Session, frame: Frame) -> Any:
     """A request that is repeated is executed again."""
     return _as_new(usual, session, frame, Seen.REPEATED)
 
 
 @part("link", "_stored_reply")
-def reused_id_executed(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+def reused_id_executed(usual: Usual[Any], _: Link, session: Session, frame: Frame) -> Any:
     """Another request under a used id is executed."""
     return _as_new(usual, session, frame, Seen.REUSED)
 
 
 @part("link", "_stored_reply")
-def reused_id_answered_from_store(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+def reused_id_answered_from_store(usual: Usual[Any], _: Link, session: Session, frame: Frame) -> Any:
     """Another request under a used id gets the answer of the first: only the id is looked at."""
     kept = session.answers.get(frame.request_id)
     if session.look_up(frame) is Seen.REUSED and kept is not None and kept.opcode == frame.opcode:
@@ -166,56 +169,54 @@ def reused_id_answered_from_store(usual: Usual, _: Link, session: Session, frame
 
 
 @part("link", "_stored_reply")
-def stale_id_executed(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+def stale_id_executed(usual: Usual[Any], _: Link, session: Session, frame: Frame) -> Any:
     """A request whose id is so old that nothing is kept of it is executed."""
     return _as_new(usual, session, frame, Seen.STALE)
 
 
 @part("link", "_stored_reply")
-def aborted_request_executed(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+def aborted_request_executed(usual: Usual[Any], _: Link, session: Session, frame: Frame) -> Any:
     """A request that was aborted before it came is executed when it comes."""
     return _as_new(usual, session, frame, Seen.ABORTED)
 
 
 @part("link", "_stored_reply")
-def seven_answers_kept(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+def seven_answers_kept(usual: Usual[Any], _: Link, session: Session, frame: Frame) -> Any:
     """The answers of the last 7 requests are kept, and not of 8."""
     session.answers.pop(session.highest_id - 7, None)
     return usual(session, frame)
 
 
 @part("link", "_stored_reply")
-def replay_not_flagged(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+def replay_not_flagged(usual: Usual[Any], _: Link, session: Session, frame: Frame) -> Any:
     """An answer from store does not bear the flag REPLAYED."""
     reply = usual(session, frame)
     return reply and replace(reply, flags=ResponseFlag(0))
 
 
 @part("link", "_decode")
-def malformed_uses_up_its_id(usual: Usual, link: Link, entry: Command, frame: Frame) -> Message:
+def malformed_uses_up_its_id(usual: Usual[Message], link: Link, entry: Command, frame: Frame) -> Message:
     """A request refused MALFORMED uses up its id."""
     try:
-        answer: Message = usual(entry, frame)
+        return usual(entry, frame)
     except Refused as refused:
         if link.session is not None and entry.role is not None:
             link.session.keep(frame, Reply(refused.status, ResponseFlag(0), refused.detail))
         raise
-    return answer
 
 
 @part("link", "_execute")
-def wrong_state_not_kept(usual: Usual, _: Link, *request: Any) -> Reply | None:
+def wrong_state_not_kept(usual: Usual[Reply | None], _: Link, *request: Any) -> Reply | None:
     """WRONG_STATE is not kept: a late repeat of what was refused takes effect."""
-    reply: Reply | None = usual(*request)
+    reply = usual(*request)
     if reply is not None and reply.status is Status.WRONG_STATE:
         raise Refused(reply.status, reply.body)
     return reply
 
 
 @part("link", "answer_awaited")
-def pending_for_ever(usual: Usual, _: Link, __: Message | None) -> None:
+def pending_for_ever(_: Usual[None], __: Link, ___: Message | None) -> None:
     """A request that takes time is never answered."""
-    never(usual)
 
 
 @booting
@@ -227,19 +228,18 @@ def self_test_goes_on_beside_therapy(firmware: Firmware) -> None:
 
 
 @serving(Abort)
-def too_late_to_abort_is_ok(usual: Usual, request: Abort, context: Context) -> Message:
+def too_late_to_abort_is_ok(usual: Usual[Message], request: Abort, context: Context) -> Message:
     """ABORT of a request that has taken effect is answered OK."""
     try:
-        answer: Message = usual(request, context)
+        return usual(request, context)
     except Refused as refused:
         if refused.status is Status.TOO_LATE:
             return Done()
         raise
-    return answer
 
 
 @part("link", "_stored_reply")
-def first_bytes_compared(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+def first_bytes_compared(usual: Usual[Any], _: Link, session: Session, frame: Frame) -> Any:
     """Of a request under a used id the first 8 bytes of the payload are compared: one that differs behind them is a repeat."""
     kept = session.answers.get(frame.request_id)
     agrees = kept is not None and kept.opcode == frame.opcode and kept.payload[:8] == frame.payload[:8]
@@ -247,19 +247,20 @@ def first_bytes_compared(usual: Usual, _: Link, session: Session, frame: Frame) 
 
 
 @part("link", "_pass_gates")
-def forbidden_uses_up_its_id(usual: Usual, link: Link, entry: Command | None, frame: Frame, now: int) -> Reply | None:
+def forbidden_uses_up_its_id(
+    usual: Usual[Reply | None], link: Link, entry: Command | None, frame: Frame, now: int
+) -> Reply | None:
     """A request refused NOT_PERMITTED uses up its id."""
     try:
-        reply: Reply | None = usual(entry, frame, now)
+        return usual(entry, frame, now)
     except Refused as refused:
         if refused.status is Status.NOT_PERMITTED and link.session is not None:
             link.session.keep(frame, Reply(refused.status, ResponseFlag(0), refused.detail))
         raise
-    return reply
 
 
 @part("link", "_stored_reply")
-def pending_names_the_latest_id(usual: Usual, _: Link, session: Session, frame: Frame) -> Any:
+def pending_names_the_latest_id(usual: Usual[Any], _: Link, session: Session, frame: Frame) -> Any:
     """PENDING names the highest id seen, and not the one that is pending."""
     try:
         return usual(session, frame)
@@ -270,7 +271,7 @@ def pending_names_the_latest_id(usual: Usual, _: Link, session: Session, frame: 
 
 
 @part("link", "abort")
-def any_abort_ends_the_self_test(usual: Usual, link: Link, request_id: int) -> None:
+def any_abort_ends_the_self_test(usual: Usual[None], link: Link, request_id: int) -> None:
     """ABORT of any request breaks off the self-test that is under way."""
     awaited = link.session.awaited if link.session else None
     usual(request_id if awaited is None else awaited.request_id)

@@ -25,8 +25,9 @@ from ipg_protocol.commands.therapy import (
 from ipg_protocol.refusal import BootDetail, RangeDetail, StateDetail
 from ipg_protocol.vocabulary import Role, State, Status
 from ipg_protocol.wire import Message
+from msgspec.structs import replace
 
-from ipg_emulator.faults.defects.defect import Usual, answering, built, inside, never, part, replace, serving
+from ipg_emulator.faults.defects.defect import Usual, answering, built, inside, keeping, part, serving
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.delivery import Delivery
 from ipg_emulator.firmware.device import Device
@@ -56,20 +57,20 @@ def _at_once(areas: tuple[AreaSettings, ...]) -> tuple[AreaSettings, ...]:
 
 
 @part("device.delivery.therapy", "start")
-def therapy_starts_without_ramp(usual: Usual, _: Therapy, areas: tuple[AreaSettings, ...], now: int) -> None:
+def therapy_starts_without_ramp(usual: Usual[None], _: Therapy, areas: tuple[AreaSettings, ...], now: int) -> None:
     """Therapy starts at its amplitude."""
     usual(_at_once(areas), now)
 
 
 @part("device.delivery.therapy", "start")
-def restart_ramps_from_zero(usual: Usual, therapy: Therapy, areas: tuple[AreaSettings, ...], now: int) -> None:
+def restart_ramps_from_zero(usual: Usual[None], therapy: Therapy, areas: tuple[AreaSettings, ...], now: int) -> None:
     """START_THERAPY during the stop ramp goes back to 0 before it ramps up."""
     therapy.off(now)
     usual(areas, now)
 
 
 @part("device.delivery", "switch_program")
-def ramp_skipped_on_select(_: Usual, delivery: Delivery, cause: TherapyCause, now: int) -> None:
+def ramp_skipped_on_select(_: Usual[None], delivery: Delivery, cause: TherapyCause, now: int) -> None:
     """SELECT_PROGRAM goes over to the other program at once while therapy runs."""
     therapy, device = delivery.therapy, inside(delivery, "_device")
     if therapy.is_on:
@@ -79,16 +80,15 @@ def ramp_skipped_on_select(_: Usual, delivery: Delivery, cause: TherapyCause, no
 
 
 @serving(StopTherapy)
-def stop_wants_a_session(usual: Usual, request: StopTherapy, context: Context) -> Message:
+def stop_wants_a_session(usual: Usual[Message], request: StopTherapy, context: Context) -> Message:
     """STOP_THERAPY is refused without a session."""
     if context.link.session is None:
         raise Refused(Status.NO_SESSION, BootDetail(context.device.memory.boot_counter))
-    answer: Message = usual(request, context)
-    return answer
+    return usual(request, context)
 
 
 @part("link", "_execute")
-def stop_refused_when_idle(usual: Usual, link: Link, entry: Any, frame: Any, request: Message, *others: Any) -> Any:
+def stop_refused_when_idle(usual: Usual[Any], link: Link, entry: Any, frame: Any, request: Message, *others: Any) -> Any:
     """STOP_THERAPY is refused while there is nothing to stop."""
     if isinstance(request, StopTherapy) and link.device.state is State.IDLE:
         raise Refused(Status.WRONG_STATE, StateDetail(State.IDLE))
@@ -96,50 +96,46 @@ def stop_refused_when_idle(usual: Usual, link: Link, entry: Any, frame: Any, req
 
 
 @serving(StopTherapy)
-def immediate_stop_ramps(usual: Usual, request: StopTherapy, context: Context) -> Message:
+def immediate_stop_ramps(usual: Usual[Message], request: StopTherapy, context: Context) -> Message:
     """An immediate stop takes the stop ramp."""
-    answer: Message = usual(replace(request, mode=StopMode.RAMP), context)
-    return answer
+    return usual(replace(request, mode=StopMode.RAMP), context)
 
 
 @serving(StopTherapy)
-def ramped_stop_is_immediate(usual: Usual, request: StopTherapy, context: Context) -> Message:
+def ramped_stop_is_immediate(usual: Usual[Message], request: StopTherapy, context: Context) -> Message:
     """A stop by the ramp is immediate."""
-    answer: Message = usual(replace(request, mode=StopMode.IMMEDIATE), context)
-    return answer
+    return usual(replace(request, mode=StopMode.IMMEDIATE), context)
 
 
 @serving(StopTherapy)
-def second_stop_lengthens_the_ramp(usual: Usual, request: StopTherapy, context: Context) -> Message:
+def second_stop_lengthens_the_ramp(usual: Usual[Message], request: StopTherapy, context: Context) -> Message:
     """Each STOP_THERAPY begins the stop ramp anew."""
     delivery = context.device.delivery
     if request.mode is StopMode.RAMP and delivery.therapy.goal is Goal.STOPPING:
         delivery.therapy.goal = Goal.PROGRAMMED
-    answer: Message = usual(request, context)
-    return answer
+    return usual(request, context)
 
 
 @part("memory", "raise_fault")
-def fault_not_latched(usual: Usual, memory: Any, fault: Any, **told: Any) -> None:
+def fault_not_latched(usual: Usual[None], memory: Any, fault: Any, **told: Any) -> None:
     """A fault is told and listed, but does not stay: therapy starts in spite of it."""
     usual(fault, **told)
     memory.clear_fault(fault)
 
 
 @part("device", "latch")
-def short_not_latched(_: Usual, __: Device, ___: object, *____: object) -> None:
+def short_not_latched(_: Usual[None], __: Device, ___: object, *____: object) -> None:
     """A short is measured, and nothing follows."""
 
 
 @serving(ClearFault)
-def fault_cleared_while_it_lasts(usual: Usual, request: ClearFault, context: Context) -> Message:
+def fault_cleared_while_it_lasts(usual: Usual[Message], request: ClearFault, context: Context) -> Message:
     """CLEAR_FAULT clears a fault whose cause is still there."""
     try:
-        answer: Message = usual(request, context)
+        return usual(request, context)
     except Refused:
         context.device.clear_fault(request.fault, context.now)
         return StateDetail(context.device.state)
-    return answer
 
 
 @answering(ReadFaults)
@@ -149,50 +145,45 @@ def cleared_faults_unlisted(faults: FaultList, _: Context) -> FaultList:
 
 
 @serving(StartTherapy)
-def open_contact_started(usual: Usual, request: StartTherapy, context: Context) -> Message:
+def open_contact_started(usual: Usual[Message], request: StartTherapy, context: Context) -> Message:
     """START_THERAPY does not look whether a contact was last measured open."""
     context.device.delivery.measurements.of_contact.clear()
-    answer: Message = usual(request, context)
-    return answer
+    return usual(request, context)
 
 
 # Adjusting
 
 
 @serving(SetAmplitude)
-def patient_range_not_checked(usual: Usual, request: SetAmplitude, context: Context) -> Message:
+def patient_range_not_checked(usual: Usual[Message], request: SetAmplitude, context: Context) -> Message:
     """A patient may set what a clinician may."""
-    answer: Message = usual(request, context._replace(role=max(context.role, Role.CLINICIAN)))
-    return answer
+    return usual(request, context._replace(role=max(context.role, Role.CLINICIAN)))
 
 
 @serving(SetAmplitude)
-def clinician_held_to_patient_range(usual: Usual, request: SetAmplitude, context: Context) -> Message:
+def clinician_held_to_patient_range(usual: Usual[Message], request: SetAmplitude, context: Context) -> Message:
     """A clinician may set what a patient may, and no more."""
-    answer: Message = usual(request, context._replace(role=Role.PATIENT))
-    return answer
+    return usual(request, context._replace(role=Role.PATIENT))
 
 
 @serving(StepAmplitude)
-def step_by_one_too_many(usual: Usual, request: StepAmplitude, context: Context) -> Message:
+def step_by_one_too_many(usual: Usual[Message], request: StepAmplitude, context: Context) -> Message:
     """STEP_AMPLITUDE of more than one step goes one further."""
     steps = request.steps + 1 if request.steps > 1 else request.steps
-    answer: Message = usual(replace(request, steps=steps), context)
-    return answer
+    return usual(replace(request, steps=steps), context)
 
 
 @serving(StepAmplitude)
-def step_at_any_revision(usual: Usual, request: StepAmplitude, context: Context) -> Message:
+def step_at_any_revision(usual: Usual[Message], request: StepAmplitude, context: Context) -> Message:
     """STEP_AMPLITUDE does not look at the revision that its host goes by."""
-    answer: Message = usual(replace(request, expected_revision=context.device.configuration.revision), context)
-    return answer
+    return usual(replace(request, expected_revision=context.device.configuration.revision), context)
 
 
 @serving(StepAmplitude)
-def step_stops_at_the_end(usual: Usual, request: StepAmplitude, context: Context) -> Message:
+def step_stops_at_the_end(usual: Usual[Message], request: StepAmplitude, context: Context) -> Message:
     """STEP_AMPLITUDE past an end of the range goes as far as it can, and is not refused."""
     try:
-        answer: Message = usual(request, context)
+        answer = usual(request, context)
     except Refused as refused:
         detail = refused.detail
         if not isinstance(detail, RangeDetail) or detail.field != field_number(request, "steps"):
@@ -202,70 +193,42 @@ def step_stops_at_the_end(usual: Usual, request: StepAmplitude, context: Context
 
 
 @part("device.delivery.therapy", "change")
-def amplitude_jumps(usual: Usual, _: Therapy, areas: tuple[AreaSettings, ...], now: int) -> None:
+def amplitude_jumps(usual: Usual[None], _: Therapy, areas: tuple[AreaSettings, ...], now: int) -> None:
     """An amplitude that is set while therapy runs is reached at once."""
     usual(_at_once(areas), now)
 
 
+def _nothing(*_: object) -> None:
+    """In place of a change of the output."""
+
+
 @serving(SetRate)
-def rate_waits_for_the_next_start(usual: Usual, request: SetRate, context: Context) -> Message:
+def rate_waits_for_the_next_start(usual: Usual[Message], request: SetRate, context: Context) -> Message:
     """A rate that is set while therapy runs is stored, and delivered from the next start on."""
     delivery = context.device.delivery
-    vars(delivery)["change"] = never
+    vars(delivery)["change"] = _nothing
     try:
-        answer: Message = usual(request, context)
+        return usual(request, context)
     finally:
         del vars(delivery)["change"]
-    return answer
 
 
 @serving(SetAmplitude)
-def amplitude_not_stored(usual: Usual, request: SetAmplitude, context: Context) -> Message:
+def amplitude_not_stored(usual: Usual[Message], request: SetAmplitude, context: Context) -> Message:
     """SET_AMPLITUDE changes the output, and not the stored program."""
-    memory = context.device.memory
-    programs = memory.configuration.programs
-    answer: Message = usual(request, context)
-    memory.configuration = replace(memory.configuration, programs=programs)
-    return answer
+    return keeping("programs", usual, request, context)
 
 
 @serving(SetAmplitude, SetPulseWidth, SetRate)
-def missing_area_is_the_last(usual: Usual, request: Any, context: Context) -> Message:
+def missing_area_is_the_last(usual: Usual[Message], request: Any, context: Context) -> Message:
     """An area that the program does not have stands for its last one."""
     program = context.device.active_program
     last = len(program.areas) - 1 if program else 0
-    answer: Message = usual(replace(request, area=min(request.area, last)), context)
-    return answer
-
-
-@serving(SetAmplitude)
-def limits_forgotten_for_clinicians(usual: Usual, request: SetAmplitude, context: Context) -> Message:
-    """The limits hold for patients and for program writes, but a clinician's SET_AMPLITUDE goes beyond."""
-    memory, highest = context.device.memory, context.device.model.ranges.amplitude_microamps.maximum
-    limits = memory.configuration.limits
-    memory.configuration = replace(memory.configuration, limits=replace(limits, amplitude_microamps=highest))
-    try:
-        answer: Message = usual(request, context)
-    finally:
-        memory.configuration = replace(memory.configuration, limits=limits)
-    return answer
-
-
-@serving(WriteLimits)
-def limits_below_stored_programs(usual: Usual, request: WriteLimits, context: Context) -> Message:
-    """WRITE_LIMITS takes limits below what a stored program uses."""
-    memory = context.device.memory
-    programs = memory.configuration.programs
-    memory.configuration = replace(memory.configuration, programs=(None,) * len(programs))
-    try:
-        answer: Message = usual(request, context)
-    finally:
-        memory.configuration = replace(memory.configuration, programs=programs)
-    return answer
+    return usual(replace(request, area=min(request.area, last)), context)
 
 
 @part("link", "_execute")
-def limits_written_while_ramping(usual: Usual, _: Link, entry: Any, *others: Any) -> Any:
+def limits_written_while_ramping(usual: Usual[Any], _: Link, entry: Any, *others: Any) -> Any:
     """WRITE_LIMITS is taken during a ramp, which may come down from more."""
     states = entry.states | {State.RAMPING} if entry.request is WriteLimits else entry.states
     return usual(entry._replace(states=states), *others)
@@ -293,14 +256,14 @@ def pulse_counter_of_4_bits(told: AreaTherapy, _: Context) -> AreaTherapy:
 
 
 @part("device", "notify")
-def therapy_reached_untold(usual: Usual, _: Device, event: Message, now: int) -> None:
+def therapy_reached_untold(usual: Usual[None], _: Device, event: Message, now: int) -> None:
     """No event tells that the ramp is over."""
     if not isinstance(event, TherapyStateChanged) or event.state is not State.THERAPY:
         usual(event, now)
 
 
 @part("device", "notify")
-def every_cause_is_command(usual: Usual, _: Device, event: Message, now: int) -> None:
+def every_cause_is_command(usual: Usual[None], _: Device, event: Message, now: int) -> None:
     """THERAPY_STATE_CHANGED gives COMMAND as the cause of everything."""
     usual(replace(event, cause=TherapyCause.COMMAND) if isinstance(event, TherapyStateChanged) else event, now)
 

@@ -12,8 +12,9 @@ from ipg_protocol.frame import Frame
 from ipg_protocol.refusal import Done
 from ipg_protocol.vocabulary import Status
 from ipg_protocol.wire import Message
+from msgspec.structs import replace
 
-from ipg_emulator.faults.defects.defect import Usual, answering, booting, inside, part, put, replace
+from ipg_emulator.faults.defects.defect import Usual, answering, booting, inside, part, put
 from ipg_emulator.firmware import Firmware
 from ipg_emulator.firmware.dispatch import Context
 from ipg_emulator.firmware.journal import Committed, Journals
@@ -22,7 +23,7 @@ from ipg_emulator.firmware.sessions import Session
 
 
 @part("link", "_earlier_reply")
-def transaction_executed_again(usual: Usual, link: Link, session: Session | None, frame: Frame, request: Message) -> Any:
+def transaction_executed_again(usual: Usual[Any], link: Link, session: Session | None, frame: Frame, request: Message) -> Any:
     """A change whose transaction was committed is executed again under another request id."""
     number = getattr(request, "transaction", 0)
     is_kept = session is not None and number in link.device.memory.journal(session.host_id).kept
@@ -30,14 +31,14 @@ def transaction_executed_again(usual: Usual, link: Link, session: Session | None
 
 
 @part("link", "_earlier_reply")
-def transaction_zero_taken(usual: Usual, _: Link, session: Any, frame: Frame, request: Message) -> Any:
+def transaction_zero_taken(usual: Usual[Any], _: Link, session: Any, frame: Frame, request: Message) -> Any:
     """A change with the transaction 0 is executed."""
     return None if getattr(request, "transaction", 1) == 0 else usual(session, frame, request)
 
 
 @part("link", "_earlier_reply")
 def reused_transaction_answered_from_store(
-    usual: Usual, link: Link, session: Session | None, frame: Frame, request: Any
+    usual: Usual[Any], link: Link, session: Session | None, frame: Frame, request: Any
 ) -> Any:
     """Another change of the same kind under a committed transaction gets the answer of the first."""
     reply = usual(session, frame, request)
@@ -54,7 +55,7 @@ def journal_lost_in_reset(firmware: Firmware) -> None:
 
 
 @part("memory", "record")
-def journal_of_one_host(usual: Usual, memory: Any, host_id: int, transaction: int, committed: Committed) -> None:
+def journal_of_one_host(usual: Usual[None], memory: Any, host_id: int, transaction: int, committed: Committed) -> None:
     """The transactions of the last host alone are kept."""
     hosts = inside(inside(memory, "_journals"), "_of_host")
     for other in [known for known in hosts if known != host_id]:
@@ -76,7 +77,7 @@ def unseen_transaction_is_forgotten(report: TransactionReport, _: Context) -> Tr
 
 
 @part("link", "_execute")
-def refused_change_recorded(usual: Usual, link: Link, entry: Command, frame: Frame, *others: Any) -> Any:
+def refused_change_recorded(usual: Usual[Any], link: Link, entry: Command, frame: Frame, *others: Any) -> Any:
     """A refused change uses up its transaction, which then stands as committed."""
     reply = usual(entry, frame, *others)
     request, session, _ = others
@@ -87,14 +88,14 @@ def refused_change_recorded(usual: Usual, link: Link, entry: Command, frame: Fra
 
 
 @part("link", "_record")
-def checkpoints_not_journalled(usual: Usual, _: Link, session: Session, frame: Frame, *recorded: Any) -> None:
+def checkpoints_not_journalled(usual: Usual[None], _: Link, session: Session, frame: Frame, *recorded: Any) -> None:
     """SAVE_CHECKPOINT and RESTORE_CHECKPOINT are not written into the journal: a repeat is executed again."""
     if CATALOGUE[frame.opcode].request not in (SaveCheckpoint, RestoreCheckpoint):
         usual(session, frame, *recorded)
 
 
 @part("link", "_record")
-def clearing_not_journalled(usual: Usual, _: Link, session: Session, frame: Frame, *recorded: Any) -> None:
+def clearing_not_journalled(usual: Usual[None], _: Link, session: Session, frame: Frame, *recorded: Any) -> None:
     """CLEAR_FAULT is not written into the journal."""
     if CATALOGUE[frame.opcode].request is not ClearFault:
         usual(session, frame, *recorded)

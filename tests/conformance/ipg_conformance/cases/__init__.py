@@ -1,4 +1,4 @@
-"""The cases, one module per feature. Importing this package fills `CASES`, in the order in which they run."""
+"""The cases: importing this package declares all of them, which fills `CASES`."""
 
 from ipg_conformance.cases import (
     aborting,

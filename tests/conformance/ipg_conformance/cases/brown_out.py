@@ -10,7 +10,6 @@ from ipg_protocol.commands.session import SessionClosing
 from ipg_protocol.commands.therapy import ReadLimits
 
 from ipg_conformance.case import case
-from ipg_conformance.cases.inputs import BOOT_SECONDS
 from ipg_conformance.cases.log import entries_from
 from ipg_conformance.cases.therapy import MARGIN_SECONDS, delivered_microamps, expect_in_full
 from ipg_conformance.device import NEXT, Device, checksum
@@ -22,8 +21,7 @@ ENDINGS = (LogCode.SESSION_CLOSED, LogCode.THERAPY_STOPPED)
 def give_way(device: Device) -> None:
     """Let the supply give way for a moment, and wait until the device has booted."""
     device.inputs.brown_out()
-    device.tester.responses.clear()
-    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
+    device.wait_for_boot()
 
 
 @case("RST/BROWNOUT/BV-01", "REQ-RST-008", "REQ-RST-006", "REQ-RST-007", outputs=True, destructive=True)

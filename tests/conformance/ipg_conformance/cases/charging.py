@@ -11,13 +11,13 @@ from ipg_protocol.commands.power import UNKNOWN_MINUTES, Charging, ChargingChang
 from ipg_protocol.vocabulary import BatteryTier
 
 from ipg_conformance.case import Profile, case
+from ipg_conformance.cases.inputs import SENSED_SECONDS
 from ipg_conformance.cases.log import entries_from
 from ipg_conformance.cases.power import CHARGING
 from ipg_conformance.device import Device
 from ipg_conformance.expect import NotApplicable, expect, expect_that
 from ipg_conformance.predicate import has_commands
 
-SENSED_SECONDS = 2.0
 CHARGED_SECONDS = 1800.0
 CHARGES = has_commands(GetCharging)
 

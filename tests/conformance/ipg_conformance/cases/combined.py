@@ -13,13 +13,13 @@ from ipg_protocol.refusal import SafetyRule
 
 from ipg_conformance.case import case
 from ipg_conformance.cases.adjusting import EACH_SETTING, Setting, limits_of, only_program
+from ipg_conformance.cases.programs import WHOLE_PROGRAM
 from ipg_conformance.device import NEXT, Device, checksum
 from ipg_conformance.expect import NotApplicable, expect, expect_refusal, expect_that
 from ipg_conformance.safety import broken_rules, charge_nanocoulombs, overlap
 from ipg_conformance.wording import shown
 
 RAISING_CHARGE = [(name, name) for name in ("SET_AMPLITUDE", "STEP_AMPLITUDE", "SET_PULSE_WIDTH")]
-WHOLE_PROGRAM = 0xFF
 
 
 def raise_charge(device: Device, area: AreaSettings, limits: Limits, name: str) -> tuple[Request[Any], AreaSettings]:

@@ -22,7 +22,6 @@ from ipg_protocol.commands.programs import (
 from ipg_protocol.commands.sensing import ReadFeedback, StartEcapStream, WriteFeedback
 from ipg_protocol.commands.therapy import ReadTherapy, ScheduleRow, SetAmplitude, StepAmplitude, WriteSchedule
 from ipg_protocol.refusal import SafetyRule
-from ipg_protocol.wire import Field, fields
 
 from ipg_conformance.capabilities import Range
 from ipg_conformance.case import Profile, case
@@ -37,6 +36,7 @@ from ipg_conformance.cases.waveforms import densest
 from ipg_conformance.device import NEXT, Device, checksum
 from ipg_conformance.elapsed import timed
 from ipg_conformance.expect import NotApplicable, expect, expect_refusal, expect_that
+from ipg_conformance.payloads import flat_fields
 from ipg_conformance.safety import broken_rules, overlap
 from ipg_conformance.samples import feedback, rows_of
 from ipg_conformance.states import bring_to, find_leads_sound
@@ -50,17 +50,10 @@ ABSENT = 200
 
 def far_beyond(message: type[Message], name: str, allowed: Range) -> list[int]:
     """Values far outside a range that fit the field: what wraps round in a narrower type, or when it is scaled."""
-    (field,) = (field for field in _flat(message) if field.name == name)
+    (field,) = (field for field in flat_fields(message) if field.name == name)
     largest = 2 ** BITS[field.code] - 1
     wrapping = {allowed.minimum + 2**bits for bits in (8, 16, 31)} | {largest // 10 + 1, largest // 1000 + 1, largest}
     return sorted(value for value in wrapping if allowed.maximum < value <= largest)
-
-
-def _flat(message: type[Message]) -> list[Field]:
-    found: list[Field] = []
-    for field in fields(message):
-        found += [field] if field.nested is None else _flat(field.nested)
-    return found
 
 
 @case(

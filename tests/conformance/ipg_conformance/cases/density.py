@@ -1,4 +1,4 @@
-"""REQ-WAV-006: the densest program that a device takes, which it takes, tells and warns of."""
+"""REQ-WAV-006: the densest program that a device takes, and warns of."""
 
 from __future__ import annotations
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from ipg_protocol import State
 from ipg_protocol.commands.link import Capability
 from ipg_protocol.commands.measurement import ALL_CONTACTS, MeasureImpedance
-from ipg_protocol.commands.programs import AreaSettings
 from ipg_protocol.commands.therapy import StartTherapy
 
 from ipg_conformance.case import Profile, case
-from ipg_conformance.cases.doses import dosed, early_seconds
+from ipg_conformance.cases.doses import dosed, early_seconds, lasting
 from ipg_conformance.cases.therapy import stop_ramp_seconds
 from ipg_conformance.device import NEXT, Device
 from ipg_conformance.expect import NotApplicable, OutOfReach, expect
 from ipg_conformance.leads import finish_measurement
-from ipg_conformance.safety import broken_rules
 
 MARGIN_SECONDS = 1.5
 HELD_SECONDS = 3.0
@@ -46,7 +44,7 @@ def measurements_do_not_count(device: Device) -> None:
     held = _measured_seconds(device)
     over = area.dose_seconds - area.ramp_seconds + held
     left = over - held / 2 - (device.tester.clock() - begun)
-    if left < 0:
+    if left < area.ramp_seconds:  # after each measurement therapy ramps up again
         raise OutOfReach("the dose is too short to be held off for so long")
     device.rest(left)
     expect("the state when it would be over", device.status().state, State.THERAPY)
@@ -71,7 +69,7 @@ def silent_a_second_time(device: Device) -> None:
     silence = device.capabilities.limit(Capability.HOST_SILENCE_MS) / 1000
     if not silence or not stop_ramp_seconds(device):
         raise NotApplicable("the device does not mind a silent host, or stops without a ramp")
-    area = _lasting(device, 3 * silence)
+    area = lasting(device, 3 * silence)
     device.run_therapy(area)
     device.let_pass(silence + stop_ramp_seconds(device) / 4)
     device.open_session()
@@ -81,14 +79,3 @@ def silent_a_second_time(device: Device) -> None:
     device.wait_for_state(lambda state: state is State.THERAPY, area.ramp_seconds + MARGIN_SECONDS)
     device.let_pass(silence + stop_ramp_seconds(device) + MARGIN_SECONDS)
     expect("the state after the second silence", device.status().state, State.IDLE)
-
-
-def _lasting(device: Device, seconds: float) -> AreaSettings:
-    """A typical area whose dose, if it needs one, lasts so long."""
-    area = device.typical()
-    if area.dose_seconds:
-        longer = device.capabilities.range(Capability.DOSE_SECONDS).from_(area.dose_seconds + int(seconds) + 1)
-        area = device.typical(dose_seconds=longer)
-    if broken_rules(area, device.capabilities):
-        raise NotApplicable("a dose that outlasts the silence is not safe")
-    return area

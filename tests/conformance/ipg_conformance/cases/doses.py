@@ -176,6 +176,21 @@ def doses_outlive_a_reset(device: Device) -> None:
     expect("the state", device.status().state, State.IDLE)
 
 
+def lasting(device: Device, seconds: float) -> AreaSettings:
+    """A typical area whose dose, if it needs one, lasts so long.
+
+    Raises:
+        NotApplicable: no such dose is safe.
+    """
+    area = device.typical()
+    if area.dose_seconds:
+        longer = device.capabilities.range(Capability.DOSE_SECONDS).from_(area.dose_seconds + int(seconds) + 1)
+        area = device.typical(dose_seconds=longer)
+    if broken_rules(area, device.capabilities):
+        raise NotApplicable("a dose that outlasts the silence is not safe")
+    return area
+
+
 @case("HST/SILENT/LT-01", "REQ-HST-001", "REQ-LOG-002", profile=Profile.FULL)
 def silent_host_ends_therapy(device: Device) -> None:
     """Where the device minds a silent host, therapy goes on while requests come, and stops so long after the last."""
@@ -184,13 +199,7 @@ def silent_host_ends_therapy(device: Device) -> None:
         raise NotApplicable("the device does not mind a silent host")
     if 3 * silence_seconds > device.patience_seconds:
         raise NotApplicable(f"the silence it minds takes {silence_seconds:g} s")
-    area = device.typical()
-    if area.dose_seconds:
-        longer = device.capabilities.range(Capability.DOSE_SECONDS).from_(area.dose_seconds + int(3 * silence_seconds) + 1)
-        area = device.typical(dose_seconds=longer)
-    if broken_rules(area, device.capabilities):
-        raise NotApplicable("a dose that outlasts the silence is not safe")
-    device.run_therapy(area)
+    device.run_therapy(lasting(device, 3 * silence_seconds))
     device.rest(1.5 * silence_seconds)
     expect("the state while requests come", device.status().state, State.THERAPY)
     newest = device.ask(LogInfo()).newest

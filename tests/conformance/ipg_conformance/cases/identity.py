@@ -218,7 +218,7 @@ def reset_ends_the_session(device: Device) -> None:
     """RESET is answered; after it the device is in IDLE, the boot counter is one higher, and the session is gone."""
     before = device.status()
     device.ask(Reset(NEXT))
-    state = device.wait_for_state(lambda state: state is not State.BOOT, 5)
+    state = device.wait_for_boot()
     expect("the state after the boot", state, State.IDLE)
     expect("the boot counter", device.status().boot_counter, before.boot_counter + 1)
     reply = device.tester.request(ReadLimits())

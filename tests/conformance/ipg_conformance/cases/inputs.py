@@ -15,14 +15,13 @@ from ipg_protocol.commands.therapy import ReadLimits, StartTherapy, TherapyCause
 from ipg_conformance.case import Profile, case
 from ipg_conformance.cases.log import entries_from
 from ipg_conformance.cases.therapy import delivered_microamps
+from ipg_conformance.cell import lose_power
 from ipg_conformance.device import NEXT, Device
 from ipg_conformance.expect import NotApplicable, expect, expect_refusal, expect_that
 from ipg_conformance.states import find_leads_sound
 
 SENSED_SECONDS = 2.0
 LOOK_SECONDS = 0.05
-DARK_SECONDS = 0.3
-BOOT_SECONDS = 5.0
 
 
 def tells_of_a_magnet(device: Device) -> bool:
@@ -103,17 +102,6 @@ def magnet_in_mri_mode(device: Device) -> None:
     expect("mode and magnet", (modes.mode, modes.magnet_present), (Mode.MRI, 0))
 
 
-def lose_power(device: Device) -> None:
-    """Take the power away, show that the device is silent without it, and bring it back until the device has booted."""
-    device.inputs.power(False)
-    try:
-        device.tester.listen(DARK_SECONDS)
-    finally:
-        device.inputs.power(True)
-    device.tester.responses.clear()
-    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
-
-
 @case("RST/POWER/BV-01", "REQ-RST-005", "REQ-RST-008", "REQ-TIM-001", outputs=True)
 def power_comes_back(device: Device) -> None:
     """After a loss of power the log has how session and therapy ended and why the device booted; the clock is lost."""
@@ -152,7 +140,7 @@ def reset_line(device: Device) -> None:
     device.write_program(device.typical())
     programs, boots = device.programs(), device.status().boot_counter
     device.inputs.reset()
-    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
+    device.wait_for_boot()
     expect("the boot counter", device.status().boot_counter, boots + 1)
     expect_refusal("READ_LIMITS", device.request(ReadLimits()), Status.NO_SESSION)
     device.open_session()

@@ -28,7 +28,7 @@ from ipg_protocol.refusal import Done
 from ipg_conformance.case import Profile, case
 from ipg_conformance.cases.log import entries_from
 from ipg_conformance.cases.numbering import step_down
-from ipg_conformance.cases.resets import BOOT_SECONDS, expect_rest
+from ipg_conformance.cases.resets import expect_rest
 from ipg_conformance.device import NEXT, Device, checksum
 from ipg_conformance.expect import NotApplicable, expect, expect_ok, expect_refusal
 from ipg_conformance.leads import measure
@@ -115,7 +115,7 @@ def stop_while_booting(device: Device) -> None:
     device.run_therapy()
     device.ask(Reset(NEXT))
     device.ask(StopTherapy(StopMode.IMMEDIATE))
-    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
+    device.wait_for_boot()
     expect_rest(device)
 
 
@@ -141,7 +141,7 @@ def change_with_a_reset_at_its_heels(device: Device) -> None:
     before = device.stored_amplitude()
     number = send(device, request)
     device.ask(Reset(NEXT))
-    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
+    device.wait_for_boot()
     answer = device.tester.answer_to(COMMAND_OF[type(request)].opcode, number)
     device.open_session()
     outcome = device.ask(TransactionStatus(request.transaction)).outcome
@@ -158,7 +158,7 @@ def reset_breaks_off_a_measurement(device: Device) -> None:
     begun, accepted = ask_together(device, MeasureImpedance(ALL_CONTACTS, device.return_contact), Reset(NEXT))
     expect_ok(begun, MeasurementStarted, "MEASURE_IMPEDANCE is accepted")
     expect_ok(accepted, Done, "RESET is accepted")
-    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
+    device.wait_for_boot()
     device.open_session()
     expect("the state", device.status().state, State.IDLE)
     device.tester.listen(0.2)

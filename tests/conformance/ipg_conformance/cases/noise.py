@@ -1,4 +1,4 @@
-"""REQ-FRM: bytes that are no frames, or frames not for a device, in between good ones. No case here needs a session."""
+"""REQ-FRM: bytes that are no frames, or frames not for a device, in between good ones."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ from ipg_protocol.commands.programs import (
 from ipg_protocol.commands.therapy import ReadLimits, ScheduleRow, WriteSchedule
 
 from ipg_conformance.case import Profile, case
-from ipg_conformance.cases.inputs import lose_power
 from ipg_conformance.cases.log import entries_from
 from ipg_conformance.cases.numbering import step_down
+from ipg_conformance.cell import lose_power
 from ipg_conformance.device import NEXT, Device, checksum
 from ipg_conformance.expect import expect, expect_refusal, expect_that
 from ipg_conformance.samples import UNIX_MILLISECONDS

@@ -20,6 +20,7 @@ from ipg_protocol.commands.therapy import StartTherapy
 from ipg_protocol.refusal import SafetyRule
 
 from ipg_conformance.case import Profile, case
+from ipg_conformance.cases.checkpoints import RUNNING
 from ipg_conformance.device import NEXT, Device, checksum
 from ipg_conformance.expect import NotApplicable, expect, expect_ok, expect_refusal, expect_that
 from ipg_conformance.safety import broken_rules, overlap
@@ -27,7 +28,6 @@ from ipg_conformance.states import bring_to, find_leads_sound
 from ipg_conformance.together import ask_together
 
 WHOLE_PROGRAM = 0xFF
-RUNNING = [(state.name, state) for state in (State.RAMPING, State.THERAPY)]
 
 
 def slots(device: Device) -> int:

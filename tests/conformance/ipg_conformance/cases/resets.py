@@ -33,17 +33,15 @@ from ipg_conformance.cases.doses import dosed
 from ipg_conformance.cases.events import change_amplitude, prepare
 from ipg_conformance.cases.log import entries_from
 from ipg_conformance.cases.numbering import replayed, step_down
-from ipg_conformance.cases.therapy import delivered_microamps, expect_in_full, state_changes
+from ipg_conformance.cases.therapy import STOP_MODES, delivered_microamps, expect_in_full, state_changes
 from ipg_conformance.device import NEXT, Device
 from ipg_conformance.expect import NotApplicable, expect, expect_ok, expect_that
 from ipg_conformance.together import answers_behind_reset
 
-BOOT_SECONDS = 5
 MARGIN_SECONDS = 1.0
 SETTLING_SECONDS = 0.05
 ROUND_TRIPS = 6
 """As many as fit into half a ramp, twice over."""
-STOP_MODES = [(mode.name, mode) for mode in StopMode]
 
 
 def resumes(device: Device) -> bool:
@@ -54,7 +52,7 @@ def resumes(device: Device) -> bool:
 def reset(device: Device) -> None:
     """RESET, and wait for the boot to end."""
     device.ask(Reset(NEXT))
-    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
+    device.wait_for_boot()
 
 
 def expect_rest(device: Device) -> None:
@@ -192,7 +190,7 @@ def reset_is_repeated_as_any_change(device: Device) -> None:
     """The RESET's own transaction is COMMITTED in the new boot, and its repeat resets nothing."""
     request = device.numbered(Reset(NEXT))
     first = device.tester.request(request)
-    device.wait_for_state(lambda state: state is not State.BOOT, BOOT_SECONDS)
+    device.wait_for_boot()
     session = device.open_session()
     expect("the last transaction of this host", session.last_transaction, request.transaction)
     expect("the outcome", device.ask(TransactionStatus(request.transaction)).outcome, TransactionOutcome.COMMITTED)

@@ -1,4 +1,4 @@
-"""REQ-ECP: recorded ECAPs, the loop that follows them, and their stream."""
+"""REQ-ECP-001 and 005: recorded ECAPs, and their stream."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from ipg_protocol.commands.sensing import (
     RecordEcap,
     StartEcapStream,
     StopEcapStream,
-    WriteFeedback,
 )
 from ipg_protocol.commands.therapy import ReadTherapy, StopMode, StopTherapy
-from ipg_protocol.wire import field_names
 
 from ipg_conformance.areas import largest_safe
 from ipg_conformance.case import Profile, case
@@ -30,9 +28,7 @@ LEVELS = 6
 EVOKED_MICROVOLTS = 15
 EVOKED_NOISES = 4
 PULSES_PER_SAMPLE = 4
-FOLLOWING_SECONDS = 5.0
-LOST_UPDATES = 5
-FIELDS = field_names(WriteFeedback)
+BATCH_SECONDS = 5.0
 
 
 def evoking_area(device: Device) -> tuple[AreaSettings, int]:
@@ -109,7 +105,7 @@ def samples_count_without_a_gap(device: Device) -> None:
 
 def collect(device: Device, count: int) -> list[EcapSamples]:
     """Wait until so many batches have come."""
-    deadline = device.tester.clock() + FOLLOWING_SECONDS * count
+    deadline = device.tester.clock() + BATCH_SECONDS * count
     while len(found := device.tester.events_of(EcapSamples)) < count:
         if device.tester.clock() >= deadline:
             raise Failure("batches of samples", expected=count, got=found)

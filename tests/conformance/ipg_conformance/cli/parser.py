@@ -1,10 +1,9 @@
-"""What `ipg-conformance` takes."""
+"""The arguments that `ipg-conformance` takes."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -160,7 +159,3 @@ def _permissions(text: str) -> frozenset[Permission]:
     if unknown := [word for word in words if word not in known]:
         raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not among {', '.join(known)}")
     return frozenset(map(Permission, words))
-
-
-Command = Callable[[argparse.Namespace], int]
-"""What runs a part of the command line; returns the exit code."""

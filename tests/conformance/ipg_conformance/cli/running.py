@@ -15,7 +15,7 @@ from ipg_protocol.frame import PROTOCOL_MAJOR, PROTOCOL_MINOR
 
 from ipg_conformance.case import CASES, Case, Profile
 from ipg_conformance.cli.interruption import in_order
-from ipg_conformance.cli.target import allowed, passes, repeat_command, stop_if_it_comes_back
+from ipg_conformance.cli.target import allowed, cases_by_url, repeat_command, stop_if_it_comes_back
 from ipg_conformance.conditions import Conditions
 from ipg_conformance.console import Progress, account
 from ipg_conformance.ics import read_statement
@@ -86,7 +86,7 @@ class Running:
         Raises:
             Unreachable: the device was never reached.
         """
-        chosen = passes(self._options, self._cases)
+        chosen = cases_by_url(self._options, self._cases)
         try:
             for url, fitting in chosen:
                 if len(chosen) > 1:

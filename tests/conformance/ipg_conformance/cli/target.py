@@ -39,7 +39,7 @@ def url_of(options: argparse.Namespace) -> str:
     return f"ipg://{options.model or DEFAULT_MODEL}?seed={getattr(options, 'seed', 1)}"
 
 
-def passes(options: argparse.Namespace, cases: Sequence[Case]) -> list[tuple[str, list[Case]]]:
+def cases_by_url(options: argparse.Namespace, cases: Sequence[Case]) -> list[tuple[str, list[Case]]]:
     """Which cases to run where. The emulator is opened anew, with such leads, for cases that need leads at fault."""
     url = url_of(options)
     if options.target != EMULATOR:

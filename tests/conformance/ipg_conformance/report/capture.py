@@ -24,9 +24,12 @@ def capture_of(run: Run) -> bytes:
 
 
 def _packets(run: Run) -> Iterator[tuple[Framed, str]]:
+    shift_us = latest_us = 0
     for result in run.results:
         comment = f"{result.case} {result.verdict.value}"
         for line in lines_of(result.exchange):
+            shift_us = max(shift_us, latest_us - line.at_us)  # each device of a run has a clock of its own, from 0
+            latest_us = line.at_us + shift_us
             for piece in line.pieces:
-                yield Framed(line.at_us, line.to, piece), comment
+                yield Framed(latest_us, line.to, piece), comment
                 comment = ""

@@ -88,7 +88,7 @@ def read_report(path: Path) -> Report:
         if msgspec.convert(plain, _Version).schema_version != SCHEMA_VERSION:
             raise ReportError(f"{path}: it is no report of version {SCHEMA_VERSION}, which `run --out` writes as report.json")
         return msgspec.convert(_with_bytes(plain), Report, builtin_types=(bytes,))
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except ValueError as error:  # those of msgspec, too
         raise error if isinstance(error, ReportError) else ReportError(f"{path}: it is no report: {error}") from None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from xml.etree import ElementTree
 
 from ipg_protocol.describe import in_hex
+from ipg_protocol.trace import Towards
 
 from ipg_conformance.report.brief import in_brief
 from ipg_conformance.report.exchange import lines_of
@@ -72,7 +73,7 @@ def _story(result: Result) -> str:
     lines = lines_of(result.exchange)
     left_out = len(lines) - SHOWN_LINES
     said = [f"({left_out} lines before are in trace.pcapng)"] if left_out > 0 else []
-    said += [f"{'>' if line.to == 'device' else '<'} {in_hex(line.data)}  {line.says}" for line in lines[-SHOWN_LINES:]]
+    said += [f"{'>' if line.to is Towards.DEVICE else '<'} {in_hex(line.data)}  {line.says}" for line in lines[-SHOWN_LINES:]]
     return "\n".join((result.summary, f"repeat: {result.repeat}", *said))
 
 

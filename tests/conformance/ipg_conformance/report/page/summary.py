@@ -19,7 +19,7 @@ _TONES = {0: "v-pass", 4: "v-inconclusive"}
 def headline(run: Run) -> ElementTree.Element:
     """The verdict and whose it is."""
     word, _, numbers = run.conclusion.partition(": ")
-    early = [element("p", f"Not all was run: {run.ended_early}.", class_="early")] if run.ended_early else []
+    early = [element("p", text, class_="early") for text in _left_out(run)]
     return element(
         "header",
         element("button", "light / dark", type="button", id="theme", class_="needs-script"),
@@ -30,6 +30,13 @@ def headline(run: Run) -> ElementTree.Element:
         element("dl", *(element("div", element("dt", name), element("dd", value)) for name, value in _facts(run))),
         command(run.command),
     )
+
+
+def _left_out(run: Run) -> Iterator[str]:
+    if run.ended_early:
+        yield f"Not all was run: {run.ended_early}."
+    if count := sum(result.out_of_reach for result in run.results):
+        yield f"Cases out of this run's reach, which show nothing of the device: {count}. Each says what it takes."
 
 
 def _facts(run: Run) -> Iterator[tuple[str, str]]:
