@@ -173,13 +173,12 @@ def _device(entry: Entry, folder: str) -> NewDevice | Snapshot:
 
 
 def _check_defects(names: list[str]) -> None:
-    if names:
-        from ipg_emulator.faults.defects import defects
+    from ipg_emulator.factory import alterations
 
-        try:
-            defects(names)
-        except FaultError as error:
-            raise FleetError(f"defects: {error}") from None
+    try:
+        alterations(names)
+    except FaultError as error:
+        raise FleetError(f"defects: {error}") from None
 
 
 def _plan(faults: str | list[Table] | None, folder: str) -> FaultPlan | None:
